@@ -1,0 +1,105 @@
+"""Making jobs from planned stages."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mlpipe.engine.jobs import Job
+from mlpipe.errors import StageError
+from mlpipe.plan.fingerprint import lookup
+from mlpipe.plugins.manager import PluginManager
+from mlpipe.recipe.load import LoadedRecipe, LoadedStage
+from mlpipe.recipe.substitute import resolve_run
+from mlpipe.types import Artifact
+
+
+class Requests:
+    """Makes jobs for the stages of a recipe.
+
+    Args:
+        recipe: Whose stages.
+        plugins: Who serves them.
+        state_dir: The project's ``.mlpipe``.
+        run: The run's identifier, or ``""`` while planning.
+    """
+
+    def __init__(
+        self, recipe: LoadedRecipe, plugins: PluginManager, state_dir: Path, run: str = ""
+    ) -> None:
+        self._recipe = recipe
+        self._plugins = plugins
+        self._state_dir = state_dir
+        self._run = run
+
+    def make(
+        self,
+        hook: str,
+        stage: LoadedStage,
+        settings: Mapping[str, Any],
+        inputs: Mapping[str, Artifact],
+        *,
+        attempt: int = 1,
+        key: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> Job:
+        """Make the job that calls a hook for a stage.
+
+        Raises:
+            StageError: A secret of the stage is not in the environment.
+        """
+        config = stage.config or stage.validate(settings)
+        target = self._recipe.target
+        return Job(
+            hook=hook,
+            plugin=stage.plugin,
+            verb=stage.verb.name,
+            settings=resolve_run(settings, self._run),
+            stage={
+                "name": stage.name,
+                "recipe": self._recipe.name,
+                "run": self._run,
+                "attempt": attempt,
+                "key": key,
+                "scratch": str(self.scratch(stage.name, attempt, hook)),
+                "params": {
+                    name: lookup(self._recipe.params, name) for name in config.parameters()
+                },
+            },
+            target={"name": target.name, "type": target.type, "settings": dict(target.settings)},
+            inputs={name: asdict(artifact) for name, artifact in inputs.items()},
+            environment={**(environment or {}), **stage.spec.env},
+            secrets=secrets_of(stage),
+            wrappers=self._wrappers(stage),
+        )
+
+    def scratch(self, stage: str, attempt: int, hook: str) -> Path:
+        """Give the folder of an attempt's own."""
+        folder = self._state_dir / "scratch" / (self._run or f"plan-{os.getpid()}")
+        return folder / f"{stage}.{attempt}.{hook}"
+
+    def _wrappers(self, stage: LoadedStage) -> tuple[str, ...]:
+        names = [name for name in self._recipe.recipe.observers if name != stage.plugin]
+        return tuple(n for n in names if stage.verb.name in self._plugins.get(n).wrappers)
+
+
+def secrets_of(stage: LoadedStage) -> dict[str, str]:
+    """Give the values of a stage's secrets, from the environment.
+
+    Raises:
+        StageError: One is not set.
+    """
+    missing = [name for name in stage.spec.secrets if name not in os.environ]
+    if missing:
+        raise StageError(
+            f"secret {missing[0]} is not set",
+            where=f"stages.{stage.name}.secrets",
+            fix=f"Set the environment variable {missing[0]} and run again.",
+        )
+    return {name: os.environ[name] for name in stage.spec.secrets}
+
+
+def secret_names(recipe: LoadedRecipe) -> frozenset[str]:
+    """Give the names of all secrets of a recipe."""
+    return frozenset(name for stage in recipe.stages.values() for name in stage.spec.secrets)

@@ -1,0 +1,1 @@
+"""What plugins are made of, and how they are found, checked and called."""

@@ -1,0 +1,1 @@
+"""The two plugins that are always there: ``python`` and ``shell``."""

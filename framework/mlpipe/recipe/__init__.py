@@ -1,0 +1,1 @@
+"""Recipes: the models, reading them, and every problem at once, located."""

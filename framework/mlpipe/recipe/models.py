@@ -1,0 +1,187 @@
+"""The recipe's models: what each key means. The recipe reference is made from this file."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+_NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
+Name = Annotated[str, Field(pattern=_NAME)]
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd]\s*)+")
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, str) and _DURATION.fullmatch(value.strip()):
+        parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", value)
+        return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if isinstance(value, str):
+        raise ValueError("should be seconds, or a text like 10m or 1h30m")
+    return value
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+#: Seconds as a number, or a text like ``10m`` or ``1h30m``.
+Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Names = Annotated[list[Name], BeforeValidator(_listed)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Retry(_Model):
+    """Trying again after a failure.
+
+    Attributes:
+        attempts: How often in all.
+        delay: Seconds before the second attempt.
+        backoff: By how much each later wait is longer.
+        max_delay: Seconds that no wait is longer than.
+    """
+
+    attempts: int = Field(3, ge=1, le=100)
+    delay: Annotated[float, BeforeValidator(_seconds), Field(ge=0)] = 1.0
+    backoff: float = Field(2.0, ge=1)
+    max_delay: Duration = 300.0
+
+    def pause(self, attempt: int) -> float:
+        """Give the seconds to wait after an attempt, the first being 1."""
+        return float(min(self.delay * self.backoff ** (attempt - 1), self.max_delay))
+
+
+def _retry(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {"attempts": value}
+    return value
+
+
+class OnGateFailure(_Model):
+    """What happens when a gate is missed, besides holding back what depends on it.
+
+    Attributes:
+        notify: Channels of ``notify:`` to tell.
+    """
+
+    notify: Names = []
+
+
+class Budget(_Model):
+    """What a run may cost at most; checked before it starts.
+
+    Attributes:
+        money: In the price table's currency.
+        instance_hours: Of all instances together.
+    """
+
+    money: float | None = Field(None, ge=0)
+    instance_hours: float | None = Field(None, ge=0)
+
+
+def _uses(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][\w-]*\.[A-Za-z_]\w*", value):
+        raise ValueError("should be PLUGIN.VERB, as sagemaker.train")
+    return value
+
+
+def _reference(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][\w-]*\.[A-Za-z_][\w-]*", value):
+        raise ValueError("should be STAGE.OUTPUT, as data.train")
+    return value
+
+
+class StageSpec(_Model):
+    """A stage: one verb of one plugin, with its settings, inputs and rules.
+
+    Attributes:
+        uses: ``PLUGIN.VERB``.
+        with_: The plugin's settings (``mlpipe plugins show PLUGIN.VERB``).
+        inputs: Outputs of earlier stages, by the name they have in this one.
+        needs: Stages that come before this one although no data is taken from them.
+        gate: Bounds on metrics, as ``accuracy: ">= 0.94"``.
+        on_gate_failure: Whom to tell when a bound is missed.
+        retry: Trying again after a failure; a number is that many attempts in all.
+        timeout: How long an attempt may take, as ``90``, ``10m`` or ``1h30m``.
+        cache: Whether an unchanged stage is skipped.
+        when: Whether the stage takes part: ``true``, ``false`` or a comparison.
+        env: Environment variables to set.
+        secrets: Names of environment variables that hold secrets: the stage gets them, no
+            other stage does, and their values are masked everywhere.
+        files: Patterns of further project files that the stage reads.
+    """
+
+    uses: Annotated[str, AfterValidator(_uses)]
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+    inputs: dict[Name, Annotated[str, AfterValidator(_reference)]] = {}
+    needs: Names = []
+    gate: dict[str, str] = {}
+    on_gate_failure: OnGateFailure | None = None
+    retry: Annotated[Retry | None, BeforeValidator(_retry)] = None
+    timeout: Duration | None = None
+    cache: bool = True
+    when: bool | str = True
+    env: dict[str, Annotated[str, BeforeValidator(lambda v: _env(v))]] = {}
+    secrets: Annotated[list[str], BeforeValidator(_listed)] = []
+    files: Annotated[list[str], BeforeValidator(_listed)] = []
+
+
+def _env(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+class TargetSpec(BaseModel):
+    """Where to run. Keys beyond ``type`` are settings that plugins read, as region and role.
+
+    Attributes:
+        type: ``local`` or ``aws``; the target's name where that is one of them.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    type: str | None = Field(None, pattern="^(local|aws)$")
+
+    def settings(self) -> dict[str, Any]:
+        """Give all keys but ``type``."""
+        return dict(self.model_extra or {})
+
+
+def _settings(value: object) -> object:
+    return {} if value is None else value
+
+
+class Recipe(_Model):
+    """A pipeline: its stages, and what they share.
+
+    Attributes:
+        name: What it is called; the file's name when left out.
+        description: For people.
+        extends: Another recipe, relative to this one; this one is laid over it, and ``null``
+            removes.
+        params: Parameters, which ``${params.NAME}`` refers to and ``--set`` overrides.
+        targets: Where it can run, by name. ``local`` is always there.
+        observers: Plugins that are told what happens, with their settings.
+        notify: Channels of notification, by name.
+        budget: What a run may cost at most.
+        executor: Who runs stages; ``local`` when left out. A mapping of one name holds settings.
+        preload: Python modules that every stage imports; imported once before the first.
+        stages: The stages, by name.
+    """
+
+    name: Name
+    description: str = ""
+    extends: str | None = None
+    params: dict[Name, Any] = {}
+    targets: dict[Name, Annotated[TargetSpec, BeforeValidator(_settings)]] = {}
+    observers: dict[Name, Annotated[dict[str, Any], BeforeValidator(_settings)]] = {}
+    notify: dict[Name, Annotated[dict[str, Any], BeforeValidator(_settings)]] = {}
+    budget: Budget | None = None
+    executor: str | Mapping[str, Any] | None = None
+    preload: Annotated[list[str], BeforeValidator(_listed)] = []
+    stages: dict[Name, StageSpec] = Field(min_length=1)

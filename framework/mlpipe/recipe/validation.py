@@ -1,0 +1,156 @@
+"""Turning what pydantic says into problems a reader of the recipe understands."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from mlpipe.recipe.problems import nearest
+from mlpipe.recipe.substitute import references
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """An error of validation.
+
+    Attributes:
+        path: Where, within what was validated.
+        message: What.
+        hint: What to do, or ``""``.
+        key: Whether the key is meant, and not its value.
+    """
+
+    path: tuple[str | int, ...]
+    message: str
+    hint: str = ""
+    key: bool = False
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> list[Explained]:
+    """Explain all errors, but those of values that are filled in later."""
+    found: dict[tuple[tuple[str | int, ...], str], Explained] = {}
+    for each in error.errors(include_url=False):
+        if any(reference.deferred for reference in references(_plain(each["input"]))):
+            continue
+        path = _path(each["loc"], model)
+        explained = _explain(path, each, model)
+        found.setdefault((explained.path, explained.message), explained)
+    return list(_without_alternatives(list(found.values())))
+
+
+def _explain(path: tuple[str | int, ...], error: Any, model: type[BaseModel]) -> Explained:
+    kind, given = error["type"], error["input"]
+    if kind == "extra_forbidden":
+        known = fields_at(model, path[:-1])
+        return Explained(path, "unknown key", nearest(path[-1], known, "Known"), key=True)
+    if path and path[-1] == "[key]":
+        return Explained(path[:-1], "is no name", _NAMES, key=True)
+    if kind == "missing":
+        return Explained(path[:-1], f'"{path[-1]}" is missing', key=True)
+    if kind == "value_error":
+        text = str(error["ctx"]["error"])
+        return Explained(path, f"{text[0].lower()}{text[1:]}")
+    if kind == "string_pattern_mismatch":
+        pattern = error["ctx"]["pattern"]
+        return Explained(path, f"{given!r} does not match {pattern}", _hint_for(pattern))
+    message = str(error["msg"])
+    return Explained(path, f"{message[0].lower()}{message[1:]}, and is {_show(given)}")
+
+
+_NAMES = "Names have letters, digits, _ and -, and begin with a letter."
+
+
+def _hint_for(pattern: str) -> str:
+    if ":" in pattern:
+        return "Write module:function."
+    return _NAMES if pattern.startswith("^[A-Za-z]") else ""
+
+
+def _show(value: Any) -> str:
+    if value is None:
+        return "empty"
+    text = repr(value) if isinstance(value, str | int | float | bool) else f"a {_kind(value)}"
+    return text if len(text) < 60 else text[:59] + "…"
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "mapping"
+    return "list" if isinstance(value, list) else type(value).__name__
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | list | dict) else ""
+
+
+def _path(location: Sequence[str | int], model: type[BaseModel]) -> tuple[str | int, ...]:
+    """Leave out of a location what names a member of a union and no place in the data."""
+    path: list[str | int] = []
+    annotation: Any = model
+    for part in location:
+        options = list(_options(annotation))
+        step = next((s for o in options if (s := _step(o, part)) is not None), None)
+        if step is None and part != "[key]" and len(options) > 1:
+            continue
+        path.append(part)
+        annotation = step
+    return tuple(path)
+
+
+def fields_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    """Give the keys that a model knows at a path."""
+    annotations: list[Any] = [model]
+    for part in path:
+        annotations = [
+            step
+            for each in annotations
+            for option in _options(each)
+            if (step := _step(option, part)) is not None
+        ]
+    names: list[str] = []
+    for each in annotations:
+        for option in _options(each):
+            if isinstance(option, type) and issubclass(option, BaseModel):
+                names.extend(
+                    info.alias or name for name, info in option.model_fields.items()
+                )
+    return names
+
+
+def _options(annotation: Any) -> Iterator[Any]:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from _options(get_args(annotation)[0])
+    elif origin in (Union, UnionType):
+        for each in get_args(annotation):
+            yield from _options(each)
+    else:
+        yield annotation
+
+
+def _step(annotation: Any, part: str | int) -> Any:
+    """Give the annotation of what stands at a key or index, or ``None``."""
+    origin = get_origin(annotation)
+    if isinstance(annotation, type) and origin is None and issubclass(annotation, BaseModel):
+        for name, info in annotation.model_fields.items():
+            if part in (name, info.alias):
+                return info.annotation
+        return None
+    arguments = get_args(annotation)
+    if origin is dict and arguments:
+        return arguments[1]
+    if origin in (list, tuple) and arguments and isinstance(part, int):
+        return arguments[0]
+    return None
+
+
+def _without_alternatives(found: list[Explained]) -> Iterator[Explained]:
+    """Of several complaints about one value, one for each member of a union, keep the first."""
+    seen: set[tuple[str | int, ...]] = set()
+    for each in found:
+        if each.key or each.path not in seen:
+            yield each
+        if not each.key:
+            seen.add(each.path)

@@ -1,0 +1,157 @@
+"""The ledger of releases: what was put where, and what is there now."""
+
+import json
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mlpipe.errors import UserError
+from mlpipe.store.database import Database
+from mlpipe.types import Release, Target
+
+_COLUMNS = "kind, name, payload, label, plugin, run, created"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A release going into service.
+
+    Attributes:
+        release: What went into service.
+        when: Unix time in seconds.
+        origin: ``deploy`` or ``rollback``.
+    """
+
+    release: Release
+    when: float
+    origin: str
+
+
+class Releases:
+    """The tables of releases and deployments. A release is never changed.
+
+    Args:
+        database: Where they are.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(
+        self, release: Release, *, plugin: str, run: str, target: Target, secrets: list[str]
+    ) -> tuple[Release, bool]:
+        """Record a release and that it is in service, durably.
+
+        Recording the same release again (same label and payload) changes nothing, so that a
+        stage that is repeated after a crash makes no second one.
+
+        Returns:
+            The release as recorded, with its label, and whether it is new.
+
+        Raises:
+            UserError: The label stands for another payload.
+        """
+        payload = json.dumps(release.payload, sort_keys=True)
+        with self._database.transaction(durable=True):
+            known = self._same(release, payload, run)
+            if known is not None:
+                return known, False
+            label = release.label or self._next_label(release)
+            made = replace(release, label=label, plugin=plugin, run=run, created=time.time())
+            self._database.write(
+                "INSERT INTO releases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                made.kind,
+                made.name,
+                label,
+                plugin,
+                json.dumps({"name": target.name, "type": target.type, "settings": dict(target.settings)}),
+                run,
+                made.created,
+                payload,
+                json.dumps(secrets),
+            )
+            self.in_service(made, run=run, origin="deploy")
+        return made, True
+
+    def _same(self, release: Release, payload: str, run: str) -> Release | None:
+        if release.label:
+            known = self.get(release.kind, release.name, release.label)
+            if known and json.dumps(known.payload, sort_keys=True) != payload:
+                raise UserError(
+                    f"{release.kind} {release.name}: release {release.label} exists"
+                    " and is something else",
+                    fix="A release is never changed: give this one another label.",
+                )
+            return known
+        newest = self.current(release.kind, release.name)
+        if newest is None or newest.run != run:
+            return None
+        return newest if json.dumps(newest.payload, sort_keys=True) == payload else None
+
+    def _next_label(self, release: Release) -> str:
+        row = self._database.row(
+            "SELECT count(*) FROM releases WHERE kind = ? AND name = ?", release.kind, release.name
+        )
+        number = int(str(row[0])) + 1 if row else 1
+        return f"{release.name}-{number}"
+
+    def in_service(self, release: Release, *, run: str, origin: str) -> None:
+        """Record that a release went into service."""
+        with self._database.transaction(durable=True):
+            self._database.write(
+                "INSERT INTO deployments (kind, name, label, created, run, origin)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                release.kind,
+                release.name,
+                release.label,
+                time.time(),
+                run,
+                origin,
+            )
+
+    def get(self, kind: str, name: str, label: str) -> Release | None:
+        """Give one release."""
+        row = self._database.row(
+            f"SELECT {_COLUMNS} FROM releases WHERE kind = ? AND name = ? AND label = ?",
+            kind,
+            name,
+            label,
+        )
+        return _release(row) if row else None
+
+    def facts(self, release: Release) -> tuple[dict[str, Any], list[str]]:
+        """Give the target and the names of the secrets that a release was made with."""
+        row = self._database.row(
+            "SELECT target, secrets FROM releases WHERE kind = ? AND name = ? AND label = ?",
+            release.kind,
+            release.name,
+            release.label,
+        )
+        return (json.loads(str(row[0])), json.loads(str(row[1]))) if row else ({}, [])
+
+    def all(self) -> list[Release]:
+        """Give every release, the newest first."""
+        rows = self._database.rows(f"SELECT {_COLUMNS} FROM releases ORDER BY created DESC")
+        return [_release(row) for row in rows]
+
+    def history(self, kind: str, name: str) -> list[Deployment]:
+        """Give what was in service, the newest first."""
+        columns = ", ".join(f"r.{column}" for column in _COLUMNS.split(", "))
+        rows = self._database.rows(
+            f"SELECT d.created, d.origin, {columns} FROM deployments d"
+            " JOIN releases r USING (kind, name, label)"
+            " WHERE d.kind = ? AND d.name = ? ORDER BY d.sequence DESC",
+            kind,
+            name,
+        )
+        return [Deployment(_release(rest), float(str(when)), str(o)) for when, o, *rest in rows]
+
+    def current(self, kind: str, name: str) -> Release | None:
+        """Give the release that is in service, as far as the ledger knows."""
+        history = self.history(kind, name)
+        return history[0].release if history else None
+
+
+def _release(row: Any) -> Release:
+    kind, name, payload, label, plugin, run, created = row
+    return Release(kind, name, json.loads(payload), label, plugin, run, created)

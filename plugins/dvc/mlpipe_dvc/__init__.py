@@ -1,0 +1,12 @@
+"""The plugin ``dvc``: data that is prepared, checked, split and versioned."""
+
+from mlpipe import Stage, StageResult, hookimpl
+from mlpipe_dvc.config import PrepareConfig
+
+
+@hookimpl
+def prepare(config: PrepareConfig, stage: Stage) -> StageResult:
+    """Make data sets from a source and put them under DVC."""
+    from mlpipe_dvc.prepare import run
+
+    return run(config, stage)

@@ -1,0 +1,153 @@
+"""The HTTP face of an endpoint: an ASGI application."""
+
+import asyncio
+import random
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from mlpipe_endpoint.hosting import Host
+from mlpipe_endpoint.link import ModelFailed
+from mlpipe_endpoint.records import Invocation
+from mlpipe_endpoint.replies import BODY_LIMIT, Reply, model_failure, refusal, success
+from mlpipe_endpoint.routing import NoneReady, UnknownVariant
+from mlpipe_endpoint.service import Service
+
+#: Seconds that a client may take to send a request's body.
+BODY_SECONDS = 60.0
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class App:
+    """Serves ``/ping``, ``/invocations`` and ``/endpoints/NAME/invocations``.
+
+    Args:
+        service: What is in service.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._chance = random.Random()  # noqa: S311 - nothing secret depends on it
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        identifier = str(uuid.uuid4())
+        try:
+            reply = await self._reply(scope, receive, identifier)
+        except ConnectionError:
+            return
+        headers = {
+            **reply.headers,
+            "x-amzn-RequestId": identifier,
+            "Content-Length": str(len(reply.body)),
+        }
+        await send(
+            {
+                "type": "http.response.start",
+                "status": reply.status,
+                "headers": [(k.encode(), v.encode("latin-1")) for k, v in headers.items()],
+            }
+        )
+        await send({"type": "http.response.body", "body": reply.body})
+
+    async def _reply(self, scope: Mapping[str, Any], receive: Receive, identifier: str) -> Reply:
+        path, method = scope["path"], scope["method"]
+        if path == "/ping":
+            return self._ping() if method in ("GET", "HEAD") else _wrong_method("GET")
+        endpoint = _endpoint_in(path)
+        if path != "/invocations" and endpoint is None:
+            return refusal(404, "UnknownOperationException", f"There is nothing at {path}")
+        if method != "POST":
+            return _wrong_method("POST")
+        body = await _body(receive)
+        if isinstance(body, Reply):
+            return body
+        if endpoint not in (None, self._service.name):
+            return refusal(400, "ValidationError", f"Endpoint {endpoint} not found.")
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        return await self._invoke(headers, body, identifier, runtime=endpoint is not None)
+
+    def _ping(self) -> Reply:
+        if self._service.table.ready:
+            return Reply(200, b"{}", {"Content-Type": "application/json"})
+        return refusal(503, "ServiceUnavailable", "no variant of the endpoint is ready")
+
+    async def _invoke(
+        self, headers: Mapping[str, str], body: bytes, identifier: str, *, runtime: bool
+    ) -> Reply:
+        target = headers.get("x-amzn-sagemaker-target-variant")
+        arrived, started = time.time(), time.perf_counter()
+        try:
+            host = self._service.table.pick(target, self._chance)
+        except UnknownVariant as error:
+            return refusal(400, "ValidationError", str(error))
+        except NoneReady as error:
+            return refusal(503, "ServiceUnavailable", str(error))
+        reply = await _ask(host, headers, body, runtime=runtime)
+        invocation = Invocation(
+            id=identifier,
+            time=arrived,
+            variant=host.variant,
+            model=host.model.digest,
+            targeted=target is not None,
+            inference=headers.get("x-amzn-sagemaker-inference-id"),
+            status=reply.status,
+            latency=round(time.perf_counter() - started, 6),
+        )
+        try:
+            self._service.recorder.record(invocation)
+        except OSError as error:
+            return refusal(500, "InternalFailure", f"The answer could not be recorded: {error}")
+        return reply
+
+
+async def _ask(host: Host, headers: Mapping[str, str], body: bytes, *, runtime: bool) -> Reply:
+    content_type = headers.get("content-type") or "application/json"
+    accept = headers.get("accept") or "*/*"
+    try:
+        answer = await host.invoke(body, content_type, accept)
+    except ModelFailed as error:
+        return model_failure(error, host.variant, runtime=runtime)
+    return success(answer, host.variant)
+
+
+async def _body(receive: Receive) -> bytes | Reply:
+    """Read a request's body to its end: a client that is still sending reads no answer."""
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ConnectionError
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                if size <= BODY_LIMIT:
+                    chunks.append(chunk)
+                else:
+                    chunks.clear()
+                more = message.get("more_body", False)
+    except TimeoutError:
+        return refusal(408, "RequestTimeout", f"The body did not arrive within {BODY_SECONDS:g} s")
+    if size > BODY_LIMIT:
+        return refusal(
+            413, "RequestEntityTooLarge", f"The body has {size} bytes, at most {BODY_LIMIT} allowed"
+        )
+    return b"".join(chunks)
+
+
+def _endpoint_in(path: str) -> str | None:
+    match path.split("/"):
+        case ["", "endpoints", name, "invocations"]:
+            return name
+    return None
+
+
+def _wrong_method(wanted: str) -> Reply:
+    reply = refusal(405, "MethodNotAllowed", f"Use {wanted}")
+    return Reply(reply.status, reply.body, {**reply.headers, "Allow": wanted})

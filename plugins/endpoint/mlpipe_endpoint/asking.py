@@ -1,0 +1,96 @@
+"""Sending one request to an endpoint, for ``mlpipe endpoint invoke``."""
+
+import http.client
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlpipe import MlpipeError, UserError
+from mlpipe.errors import StageError
+from mlpipe_endpoint.local import LocalBackend
+from mlpipe_endpoint.replies import VARIANT_HEADER
+
+_TYPES = {
+    ".csv": "text/csv",
+    ".json": "application/json",
+    ".jsonl": "application/jsonlines",
+    ".npy": "application/x-npy",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to send.
+
+    Attributes:
+        body: The bytes.
+        headers: What they are, and what is wanted back.
+    """
+
+    body: bytes
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What came back.
+
+    Attributes:
+        body: The bytes.
+        variant: Which variant they are from.
+    """
+
+    body: bytes
+    variant: str
+
+
+def request_from(file: Path, content_type: str, accept: str, variant: str) -> Request:
+    """Make a request of a file; ``-`` is stdin.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    try:
+        body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read it: {error.strerror}", where=str(file)) from error
+    guessed = content_type or _TYPES.get(file.suffix, "application/json")
+    headers = {"Content-Type": guessed, "Accept": accept}
+    if variant:
+        headers["X-Amzn-SageMaker-Target-Variant"] = variant
+    return Request(body, headers)
+
+
+def invoke(backend: LocalBackend, name: str, request: Request) -> Answered:
+    """Send a request.
+
+    Raises:
+        StageError: The endpoint does not answer.
+        MlpipeError: It answers with an error.
+    """
+    found = backend.describe(name)
+    if found is None or not found.running:
+        raise StageError(
+            f'endpoint "{name}" is not running', fix="Start it by running its recipe again."
+        )
+    connection = http.client.HTTPConnection("127.0.0.1", found.deployment.port, timeout=70)
+    try:
+        connection.request("POST", f"/endpoints/{name}/invocations", request.body, request.headers)
+        answer = connection.getresponse()
+        body = answer.read()
+    except OSError as error:
+        raise StageError(f'endpoint "{name}" does not answer: {error}') from error
+    finally:
+        connection.close()
+    if answer.status != 200:
+        raise MlpipeError(_message(answer.status, body))
+    return Answered(body, answer.headers.get(VARIANT_HEADER, ""))
+
+
+def _message(status: int, body: bytes) -> str:
+    try:
+        details = json.loads(body)
+        return f"{details['__type']} ({status}): {details['Message']}"
+    except (ValueError, KeyError, TypeError):
+        return f"status {status}: {body[:500].decode(errors='replace')}"

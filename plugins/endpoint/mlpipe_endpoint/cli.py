@@ -1,0 +1,148 @@
+"""``mlpipe endpoint``: look at, ask and stop the project's endpoints."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from mlpipe_endpoint.local import LocalBackend
+
+app = typer.Typer(
+    name="endpoint",
+    help="Look at, ask and stop the project's endpoints.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Name = Annotated[str, typer.Argument(help="The endpoint's name.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list")
+def list_endpoints(as_json: AsJson = False) -> None:
+    """List the endpoints and whether they run."""
+    from mlpipe_endpoint import views
+
+    backend = _backend()
+    rows = [views.view(backend, name) for name in backend.names()]
+    if as_json:
+        typer.echo(json.dumps([row.to_json() for row in rows], indent=2))
+    else:
+        for row in rows:
+            typer.echo(row.line())
+    if not rows and not as_json:
+        typer.echo("No endpoints. A recipe with an endpoint.deploy stage makes one.", err=True)
+
+
+@app.command()
+def status(name: Name, as_json: AsJson = False) -> None:
+    """Show what an endpoint serves."""
+    from mlpipe_endpoint import views
+
+    view = views.view(_backend(), _known(name))
+    typer.echo(json.dumps(view.to_json(), indent=2) if as_json else view.page())
+
+
+@app.command()
+def invoke(
+    name: Name,
+    file: Annotated[
+        Path, typer.Option("--file", "-f", help="What to send; - is stdin.", show_default=False)
+    ],
+    content_type: Annotated[
+        str, typer.Option(help="What it is. Guessed from the file's name when left out.")
+    ] = "",
+    accept: Annotated[str, typer.Option(help="The type of answer wanted.")] = "*/*",
+    variant: Annotated[str, typer.Option(help="The variant to ask, whatever the weights.")] = "",
+) -> None:
+    """Send a request: the answer goes to stdout, the variant that gave it to stderr."""
+    from mlpipe_endpoint import asking
+
+    backend = _backend()
+    request = asking.request_from(file, content_type, accept, variant)
+    answer = asking.invoke(backend, _known(name), request)
+    typer.echo(answer.body, nl=False)
+    typer.echo(f"variant {answer.variant}", err=True)
+
+
+@app.command()
+def weights(
+    name: Name,
+    shares: Annotated[
+        list[str], typer.Argument(help="VARIANT=WEIGHT, any number.", show_default=False)
+    ],
+) -> None:
+    """Change live weights, as champion=50 challenger=50. Those not named stay."""
+    from mlpipe_endpoint import values
+
+    backend = _backend()
+    changed = backend.weigh(_known(name), _weights(shares))
+    typer.echo(values.shares(changed))
+
+
+@app.command()
+def logs(
+    name: Name,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, help="How many, from the end.")
+    ] = 50,
+) -> None:
+    """Show the end of an endpoint's log: what its server and models printed."""
+    path = _backend().folder(_known(name)).log
+    text = path.read_text(errors="replace") if path.exists() else ""
+    for line in text.splitlines()[-lines:] if lines else []:
+        typer.echo(line)
+
+
+@app.command()
+def stop(name: Name) -> None:
+    """Stop an endpoint, and wait until it is. Running its recipe starts it again."""
+    stopped = _backend().stop(_known(name))
+    typer.echo(f"stopped {name}" if stopped else f"{name} was not running")
+
+
+def _backend() -> "LocalBackend":
+    from mlpipe import UserError
+    from mlpipe_endpoint.local import LocalBackend
+
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / ".mlpipe").is_dir():
+            return LocalBackend(folder, folder / ".mlpipe" / "endpoints")
+    raise UserError(
+        "no project here: neither this folder nor one above it holds .mlpipe/",
+        where=str(here),
+        fix="Go to the project, or run its recipe first.",
+    )
+
+
+def _known(name: str) -> str:
+    from mlpipe import UserError
+
+    names = _backend().names()
+    if name not in names:
+        known = f"Endpoints here: {', '.join(names)}." if names else "There are none here."
+        raise UserError(f'unknown endpoint "{name}"', fix=known)
+    return name
+
+
+def _weights(shares: list[str]) -> dict[str, float]:
+    import math
+
+    from mlpipe import UserError
+
+    weights = {}
+    for share in shares:
+        variant, _, number = share.partition("=")
+        try:
+            weights[variant] = float(number)
+        except ValueError:
+            weights[variant] = math.nan
+        if not 0 <= weights[variant] < math.inf:
+            raise UserError(
+                f'"{share}" is not a variant and its weight',
+                fix="Write VARIANT=WEIGHT with a weight of 0 or more, as champion=90.",
+            )
+    return weights

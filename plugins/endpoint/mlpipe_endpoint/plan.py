@@ -1,0 +1,75 @@
+"""From what is wanted and what is there to the actions between them. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from mlpipe import Action
+from mlpipe_endpoint.values import Deployment, Found, shares
+
+
+def settle(wanted: Deployment, found: Found | None) -> Deployment:
+    """Fill in what a recipe leaves to the endpoint as it is.
+
+    The port is kept. So are weights that were changed by hand or by a promotion, for as long
+    as the recipe goes on asking for the same ones: running it again must not undo them.
+    """
+    if found is None:
+        return wanted
+    there = found.deployment
+    untouched = wanted.declared == there.declared and wanted.variants.keys() == there.weights.keys()
+    return replace(
+        wanted,
+        weights=there.weights if untouched else wanted.weights,
+        port=wanted.port or there.port,
+    )
+
+
+def actions(wanted: Deployment, found: Found | None) -> tuple[Action, ...]:
+    """List the changes that lead from ``found`` to ``wanted``, in order."""
+    if found is None:
+        return tuple(_creation(wanted))
+    changes = (*_process(wanted, found), *_variants(wanted, found), *_weights(wanted, found))
+    if changes or found.verified:
+        return changes
+    return (Action("verify", _subject(wanted), "an earlier deploy did not finish"),)
+
+
+def _subject(wanted: Deployment) -> str:
+    return f"endpoint {wanted.name}"
+
+
+def _creation(wanted: Deployment) -> Iterator[Action]:
+    port = f"port {wanted.port}" if wanted.port else "a free port"
+    yield Action("create", _subject(wanted), f"{shares(wanted.weights)}, {port}")
+    for name, model in wanted.variants.items():
+        yield Action("create", f"variant {name}", f"model {model.short}")
+
+
+def _process(wanted: Deployment, found: Found) -> Iterator[Action]:
+    port = found.deployment.port
+    if not found.running:
+        yield Action("start", _subject(wanted), f"port {wanted.port}")
+    elif wanted.port != port:
+        yield Action("restart", _subject(wanted), f"port {port} → {wanted.port}")
+
+
+def _variants(wanted: Deployment, found: Found) -> Iterator[Action]:
+    there = found.deployment.variants
+    for name, model in wanted.variants.items():
+        if name not in there:
+            yield Action("create", f"variant {name}", f"model {model.short}")
+        elif there[name].digest != model.digest:
+            yield Action("update", f"variant {name}", f"model {there[name].short} → {model.short}")
+    for name in there.keys() - wanted.variants.keys():
+        yield Action("delete", f"variant {name}", f"model {there[name].short}")
+
+
+def _weights(wanted: Deployment, found: Found) -> Iterator[Action]:
+    there = found.deployment
+    if wanted.weights != there.weights:
+        change = f"{shares(there.weights) or 'none'} → {shares(wanted.weights)}"
+        yield Action("update", f"weights of {wanted.name}", change)
+    elif wanted.declared != there.declared:
+        yield Action(
+            "update", f"weights of {wanted.name}", f"{shares(wanted.weights)}, as they are"
+        )

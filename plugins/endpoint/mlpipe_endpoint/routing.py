@@ -1,0 +1,68 @@
+"""Which variant a request goes to."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+
+from mlpipe_endpoint.hosting import Host
+
+
+class UnknownVariant(Exception):
+    """A request names a variant that the endpoint does not have."""
+
+
+class NoneReady(Exception):
+    """No variant that may answer can answer now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The variants in service. Replaced as a whole, so that every request sees one state.
+
+    Attributes:
+        hosts: The host of each variant.
+        weights: Each variant's share of the traffic, in any unit.
+    """
+
+    hosts: Mapping[str, Host]
+    weights: Mapping[str, float]
+
+    @property
+    def ready(self) -> bool:
+        """Whether a request that names no variant would be answered."""
+        return bool(self._candidates())
+
+    def pick(self, target: str | None, chance: random.Random) -> Host:
+        """Choose the host for a request.
+
+        Args:
+            target: The variant that the request names.
+            chance: Where randomness comes from.
+
+        Raises:
+            UnknownVariant: There is no variant ``target``.
+            NoneReady: It, or every variant with traffic, is being started again.
+        """
+        if target is not None:
+            return self._named(target)
+        candidates = self._candidates()
+        if not candidates:
+            raise NoneReady("no variant of the endpoint is ready")
+        limits = list(accumulate(self.weights[name] for name in candidates))
+        point = chance.random() * limits[-1]
+        chosen = next(i for i, limit in enumerate(limits) if point < limit)
+        return self.hosts[candidates[chosen]]
+
+    def _named(self, target: str) -> Host:
+        host = self.hosts.get(target)
+        if host is None:
+            raise UnknownVariant(f"Variant {target} not found for Request")
+        if not host.ready:
+            raise NoneReady(f"variant {target} is being started again")
+        return host
+
+    def _candidates(self) -> list[str]:
+        return [
+            name for name, weight in self.weights.items() if weight > 0 and self.hosts[name].ready
+        ]

@@ -1,0 +1,115 @@
+"""What an endpoint is to serve, and what it is found to serve."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The model behind a variant.
+
+    Attributes:
+        digest: Of its ``model.tar.gz``, as ``sha256:<hex>``.
+        location: Where that archive is: a path relative to the project's root, or absolute.
+    """
+
+    digest: str
+    location: str
+
+    @property
+    def short(self) -> str:
+        """The digest as people read it."""
+        return self.digest.partition(":")[2][:8] + "…"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Everything that one deploy decides about an endpoint.
+
+    Attributes:
+        name: The endpoint's.
+        variants: The model of each variant.
+        weights: Each variant's share of the traffic now, in any unit.
+        declared: The weights that the last deploy asked for. They differ from ``weights``
+            when somebody has changed those by hand since.
+        port: Of the loopback interface; 0 while none has been chosen.
+    """
+
+    name: str
+    variants: Mapping[str, Model]
+    weights: Mapping[str, float]
+    declared: Mapping[str, float]
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        """The address that an SDK takes as its ``endpoint_url``."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Give this as JSON values."""
+        return {
+            "name": self.name,
+            "variants": {
+                name: {"digest": model.digest, "location": model.location}
+                for name, model in self.variants.items()
+            },
+            "weights": dict(self.weights),
+            "declared": dict(self.declared),
+            "port": self.port,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read what ``to_json`` gave; ``declared`` may be missing.
+
+        Raises:
+            KeyError, TypeError: The data is something else.
+        """
+        weights = {name: float(weight) for name, weight in data["weights"].items()}
+        return cls(
+            name=data["name"],
+            variants={
+                name: Model(model["digest"], model["location"])
+                for name, model in data["variants"].items()
+            },
+            weights=weights,
+            declared=dict(data.get("declared", weights)),
+            port=int(data["port"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An endpoint as it is.
+
+    Attributes:
+        deployment: What it serves, or would serve if it were running.
+        running: Whether it answers.
+        verified: Whether the deploy that made it so has read it back and probed it.
+    """
+
+    deployment: Deployment
+    running: bool
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A request to try on a variant.
+
+    Attributes:
+        body: The request's bytes.
+        content_type: What they are.
+        accept: The type of answer wanted.
+    """
+
+    body: bytes
+    content_type: str
+    accept: str
+
+
+def shares(weights: Mapping[str, float]) -> str:
+    """Say weights in a line, as ``champion 90 · challenger 10``."""
+    return " · ".join(f"{name} {weight:g}" for name, weight in weights.items())

@@ -1,0 +1,80 @@
+"""What commands say about an endpoint."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mlpipe import UserError
+from mlpipe_endpoint.local import LocalBackend
+from mlpipe_endpoint.values import Deployment, Found, shares
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An endpoint, as it is shown.
+
+    Attributes:
+        found: What it is.
+        pid: Its server's process number, while it runs.
+        log: Where its log is.
+    """
+
+    found: Found
+    pid: int | None
+    log: str
+
+    @property
+    def _deployment(self) -> Deployment:
+        return self.found.deployment
+
+    @property
+    def _state(self) -> str:
+        return "running" if self.found.running else "stopped"
+
+    def line(self) -> str:
+        """The endpoint in one line."""
+        now = self._deployment
+        return f"{now.name}  {self._state}  {now.url}  {shares(now.weights)}"
+
+    def page(self) -> str:
+        """All about the endpoint, a line a fact."""
+        now = self._deployment
+        head = f"{now.name}  {self._state}" + (f" (process {self.pid})" if self.pid else "")
+        lines = [head, f"  url      {now.url}"]
+        width = max((len(name) for name in now.variants), default=0)
+        for name, model in now.variants.items():
+            lines.append(f"  variant  {name:<{width}}  {now.weights[name]:g}  model {model.short}")
+        if now.weights != now.declared:
+            lines.append(f"  recipe   {shares(now.declared)}; the weights were changed since")
+        if not self.found.verified:
+            lines.append("  note     a deploy did not finish; run the recipe again")
+        return "\n".join([*lines, f"  log      {self.log}"])
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for machines."""
+        now = self._deployment
+        return {
+            **now.to_json(),
+            "state": self._state,
+            "url": now.url,
+            "pid": self.pid,
+            "verified": self.found.verified,
+            "log": self.log,
+        }
+
+
+def view(backend: LocalBackend, name: str) -> View:
+    """Look at an endpoint.
+
+    Raises:
+        UserError: Nothing is known of it.
+    """
+    found = backend.describe(name)
+    folder = backend.folder(name)
+    if found is None:
+        raise UserError(
+            f'the state of endpoint "{name}" cannot be read',
+            where=str(folder.config),
+            fix="Run its recipe again: the next deploy writes it anew.",
+        )
+    server = folder.server() if found.running else None
+    return View(found, server.pid if server else None, str(folder.log))

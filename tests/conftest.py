@@ -1,0 +1,69 @@
+"""What all tests share: the place of the repository, and a guard against silent skips."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+#: Reasons for which a test may be skipped where continuous integration runs.
+ALLOWED_SKIPS = ("could not import 'torch'",)
+
+
+class SkipGuard:
+    """Fails the session when a test was skipped for a reason that is not allowed.
+
+    Args:
+        allowed: How allowed reasons begin.
+    """
+
+    def __init__(self, allowed: tuple[str, ...]) -> None:
+        self._allowed = allowed
+        self._unexpected: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.skipped and not hasattr(report, "wasxfail"):
+            self._note(report.nodeid, report.longrepr)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.skipped:
+            self._note(report.nodeid, report.longrepr)
+
+    def _note(self, nodeid: str, longrepr: Any) -> None:
+        reason = str(longrepr[2] if isinstance(longrepr, tuple) else longrepr)
+        if not reason.removeprefix("Skipped: ").startswith(self._allowed):
+            self._unexpected.append(f"{nodeid}: {reason}")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self._unexpected and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._unexpected:
+            terminalreporter.section("skips that are not allowed here", red=True)
+            for line in self._unexpected:
+                terminalreporter.line(line)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--no-skips",
+        action="store_true",
+        default=os.environ.get("CI") == "true",
+        help="fail when a test is skipped for a reason that is not allowed (default with CI=true)",
+    )
+    parser.addoption("--full", action="store_true", help="run benchmarks and soaks at full length")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--no-skips") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(SkipGuard(ALLOWED_SKIPS), "skip-guard")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The folder of this repository. Read-only."""
+    return REPOSITORY
