@@ -86,7 +86,8 @@ docs: $(READY) ## build the documentation into site/
 bench: $(READY) ## full benchmarks and soaks, beside other tools in environments of their own
 	$(BIN)/python -m pytest tests/benchmarks --full
 
-lock: $(READY) ## resolve dependencies anew where a pyproject.toml changed
+lock: ## resolve dependencies anew where a pyproject.toml changed
+	@test -x $(BIN)/uv || $(MAKE) --no-print-directory setup
 	$(BIN)/uv lock
 	$(BIN)/uv export --quiet --frozen --all-packages --no-dev --no-emit-workspace --no-hashes \
 		--no-annotate --output-file constraints.txt

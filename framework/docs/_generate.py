@@ -160,9 +160,6 @@ def _settings(schema: type[StageConfig] | type[ObserverConfig]) -> str:
     return "\n\n".join(sections)
 
 
-# -- the command line ---------------------------------------------------------------------------
-
-
 def exit_codes() -> str:
     """Give a table of the exit codes."""
     told = _comments(ExitCode)
@@ -207,9 +204,6 @@ def _helps(command: Any, name: str, parent: Any, heading: str) -> Iterator[str]:
     yield f"{heading} {context.command_path}\n\n```text\n{command.get_help(context)}\n```"
     for inner in command.list_commands(context) if hasattr(command, "list_commands") else ():
         yield from _helps(command.get_command(context, inner), inner, context, heading + "#")
-
-
-# -- models, fields, types ------------------------------------------------------------------------
 
 
 def _title(model: type[BaseModel]) -> str:
@@ -281,7 +275,8 @@ def _type(annotation: Any) -> str:
 
 def _container(origin: Any, arguments: tuple[Any, ...]) -> str:
     if isinstance(origin, type) and issubclass(origin, typing.Mapping):
-        return f"name: {_type(arguments[1])}"
+        inner = _type(arguments[1])
+        return f"name: ({inner})" if inner.startswith("name:") else f"name: {inner}"
     return f"list of {_type(arguments[0])}"
 
 

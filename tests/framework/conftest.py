@@ -27,7 +27,8 @@ class Answer:
 
     def events(self) -> list[dict[str, Any]]:
         """Read standard output as JSON lines."""
-        return [json.loads(line) for line in self.out.splitlines()]
+        found: list[dict[str, Any]] = [json.loads(line) for line in self.out.splitlines()]
+        return found
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,9 @@ from mlpipe.store import opened
 from mlpipe.store.runs import RunState
 from mlpipe.types import Check, CheckState
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-_MARKS = MappingProxyType(
-    {CheckState.OK: "✓", CheckState.WARNING: "!", CheckState.FAILED: "✗"}
-)
+_MARKS = MappingProxyType({CheckState.OK: "✓", CheckState.WARNING: "!", CheckState.FAILED: "✗"})
 _FREE_BYTES = 1_000_000_000
 
 

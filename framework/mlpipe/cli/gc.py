@@ -10,7 +10,7 @@ from mlpipe.engine.recovery import recover
 from mlpipe.store import opened
 from mlpipe.store.retention import collect
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

@@ -8,7 +8,7 @@ import typer
 from mlpipe.console import Console
 from mlpipe.errors import UserError
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 _RECIPE = """\
 # Run it:       mlpipe run {name}

@@ -11,7 +11,7 @@ from mlpipe.engine.logs import tail
 from mlpipe.errors import UserError
 from mlpipe.store import opened
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

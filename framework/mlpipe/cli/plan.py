@@ -17,7 +17,7 @@ from mlpipe.engine.session import session
 from mlpipe.plan.make import Selection, make
 from mlpipe.plan.values import Plan, PlannedStage
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

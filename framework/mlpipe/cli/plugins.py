@@ -12,7 +12,7 @@ from mlpipe.errors import UserError
 from mlpipe.plugins.inspection import Plugin
 from mlpipe.plugins.manager import PluginManager, UnknownPlugin
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
 
 @app.callback()

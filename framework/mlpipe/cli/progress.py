@@ -143,9 +143,7 @@ def widths(plan: Plan) -> tuple[int, int]:
     return names, max((len(each.stage.spec.uses) for each in stages), default=0)
 
 
-def finished(
-    console: Console, report: StageReport, run: str, wide: tuple[int, int]
-) -> list[str]:
+def finished(console: Console, report: StageReport, run: str, wide: tuple[int, int]) -> list[str]:
     """Write the row of a stage that has ended, and what went wrong below it."""
     mark, color = _MARKS[report.state]
     took = duration(report.seconds) if report.seconds else ""
@@ -199,8 +197,10 @@ def closing(console: Console, result: RunResult) -> list[str]:
             lines[0] += " · nothing to do: everything is cached or in place"
     else:
         lines = [
-            f"{console.style(str(result.state), 'bold')} · continue with  {result.resume}"
-            "     (finished stages are kept)"
+            (
+                f"{console.style(str(result.state), 'bold')} · continue with  {result.resume}"
+                "     (finished stages are kept)"
+            )
         ]
     rows = [
         (f"{release.kind} {release.name}", f"release {release.label}")

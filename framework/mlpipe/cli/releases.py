@@ -13,7 +13,7 @@ from mlpipe.plan.fingerprint import flatten
 from mlpipe.store import opened
 from mlpipe.types import Release
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="[KIND/]NAME", help="What was released, as endpoint/churn.")
@@ -49,7 +49,9 @@ def list_releases(as_json: JsonOption = False) -> None:
 @app.command("show")
 def show(
     name: NameArgument,
-    label: Annotated[str | None, typer.Argument(metavar="LABEL", help="The newest if left out.")] = None,
+    label: Annotated[
+        str | None, typer.Argument(metavar="LABEL", help="The newest if left out.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show a release, and when it was in service."""

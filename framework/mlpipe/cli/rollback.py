@@ -10,7 +10,7 @@ from mlpipe.console import Console
 from mlpipe.engine.rollback import choose, roll_back
 from mlpipe.store import opened
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
@@ -32,6 +32,8 @@ def rollback(
         summary, reports = roll_back(store, release, observers)
     for text in reports:
         console.err(f"! {text}")
-    console.out(f"{release.kind}/{release.name} is {release.label}" + (f" · {summary}" if summary else ""))
+    console.out(
+        f"{release.kind}/{release.name} is {release.label}" + (f" · {summary}" if summary else "")
+    )
     if current is not None and current.label != release.label:
         console.out(f"way back: mlpipe rollback {release.kind}/{release.name} --to {current.label}")

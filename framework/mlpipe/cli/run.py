@@ -23,7 +23,7 @@ from mlpipe.errors import ExitCode
 from mlpipe.plan.make import Selection, make
 from mlpipe.store.runs import RunState
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 _CODES = {
     RunState.DONE: ExitCode.OK,

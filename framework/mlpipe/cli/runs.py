@@ -11,7 +11,7 @@ from mlpipe.errors import UserError
 from mlpipe.store import Store, opened
 from mlpipe.store.runs import RunRow, StageRow
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run; `last` for the newest.")]
 
@@ -92,7 +92,9 @@ def get_run(store: Store, name: str) -> RunRow:
     row = newest[0] if name == "last" and newest else store.runs.get(name)
     if row is None:
         known = ", ".join(run.id for run in newest) or "none"
-        raise UserError(f'there is no run "{name}"', fix=f"The newest: {known}. See mlpipe runs list.")
+        raise UserError(
+            f'there is no run "{name}"', fix=f"The newest: {known}. See mlpipe runs list."
+        )
     return row
 
 

@@ -10,7 +10,7 @@ from mlpipe.console import Console
 from mlpipe.plugins.manager import PluginManager
 from mlpipe.recipe.schema import recipe_schema
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

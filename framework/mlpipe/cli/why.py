@@ -16,7 +16,7 @@ from mlpipe.errors import UserError
 from mlpipe.plan.make import Selection, make
 from mlpipe.plan.values import PlannedStage, Verdict
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

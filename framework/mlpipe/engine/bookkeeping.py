@@ -308,7 +308,9 @@ class Bookkeeper:
         if record is None:
             return planned.reason if state is StageState.SKIPPED else ""
         if planned.stage.gates and state is not StageState.FAILED:
-            return " · ".join(gate.text(record.metrics[gate.metric]) for gate in planned.stage.gates)
+            return " · ".join(
+                gate.text(record.metrics[gate.metric]) for gate in planned.stage.gates
+            )
         if state in (StageState.CACHED, StageState.IN_PLACE):
             return planned.reason
         if record.summary:

@@ -67,7 +67,7 @@ class Child:
 
     def _settle_in(self, log: int) -> None:
         os.setsid()
-        with open(os.devnull, "rb") as nothing:
+        with Path(os.devnull).open("rb") as nothing:
             os.dup2(nothing.fileno(), 0)
         os.dup2(log, 1)
         os.dup2(log, 2)
@@ -81,7 +81,7 @@ class Child:
 
     def _clean_up(self) -> None:
         with contextlib.suppress(Exception):
-            atexit._run_exitfuncs()
+            atexit._run_exitfuncs()  # noqa: SLF001 - as a process that ends by itself would
             sys.stdout.flush()
             sys.stderr.flush()
         if scratch := self._job.stage.get("scratch"):

@@ -30,7 +30,12 @@ class ObserverProcess:
         self._reports = log.with_suffix(".jsonl")
         self._read = 0
         self._reports.touch()
-        spec = {"root": str(root), "run": run, "observers": observers, "reports": str(self._reports)}
+        spec = {
+            "root": str(root),
+            "run": run,
+            "observers": observers,
+            "reports": str(self._reports),
+        }
         with log.open("ab") as stream:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "mlpipe.engine.observing"],

@@ -62,9 +62,7 @@ def main() -> None:
             return
 
 
-def _prepare(
-    name: str, settings: Mapping[str, Any], store: Store, reports: Path
-) -> Observer:
+def _prepare(name: str, settings: Mapping[str, Any], store: Store, reports: Path) -> Observer:
     def report(text: str) -> None:
         with reports.open("a") as stream:
             stream.write(json.dumps(f"observer {name}: {text}") + "\n")

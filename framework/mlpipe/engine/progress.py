@@ -80,7 +80,8 @@ class Progress:
             if state is StageState.WAITING and name in self._missing:
                 upstream = self.plan.stages[name].stage.upstream
                 blockers = [
-                    each for each in upstream
+                    each
+                    for each in upstream
                     if each in (*self._missing, *self.held) and not self.states[each].succeeded
                 ]
                 yield name, blockers[0] if blockers else ""

@@ -63,9 +63,7 @@ class Requests:
                 "attempt": attempt,
                 "key": key,
                 "scratch": str(self.scratch(stage.name, attempt, hook)),
-                "params": {
-                    name: lookup(self._recipe.params, name) for name in config.parameters()
-                },
+                "params": {name: lookup(self._recipe.params, name) for name in config.parameters()},
             },
             target={"name": target.name, "type": target.type, "settings": dict(target.settings)},
             inputs={name: asdict(artifact) for name, artifact in inputs.items()},

@@ -46,11 +46,11 @@ def find_release(store: Store, name: str, label: str | None) -> Release:
         UserError: There is none.
     """
     kind, what = find_service(store, name)
-    release = (
-        store.releases.get(kind, what, label) if label else store.releases.current(kind, what)
-    )
+    release = store.releases.get(kind, what, label) if label else store.releases.current(kind, what)
     if release is None:
-        labels = [each.label for each in store.releases.all() if (each.kind, each.name) == (kind, what)]
+        labels = [
+            each.label for each in store.releases.all() if (each.kind, each.name) == (kind, what)
+        ]
         raise UserError(
             f'{kind}/{what} has no release "{label}"', fix=f"Its releases: {', '.join(labels)}."
         )
@@ -106,7 +106,9 @@ def roll_back(
         release={"release": asdict(release), "current": asdict(current) if current else None},
     )
     plugins = {release.plugin}
-    with closing(LocalExecutor(store.root, store.folder, plugins, withhold=secret_names)) as workers:
+    with closing(
+        LocalExecutor(store.root, store.folder, plugins, withhold=secret_names)
+    ) as workers:
         result, _ = once(workers, job)
     run = f"rollback-{store.runs.new_id()}"
     store.releases.in_service(release, run=run, origin="rollback")

@@ -288,7 +288,7 @@ class Runner:
     def _signals(self) -> Iterator[None]:
         """Turn SIGINT and SIGTERM into a clean stop; a second one kills at once."""
 
-        def interrupt(number: int, frame: FrameType | None) -> None:
+        def interrupt(_number: int, _frame: FrameType | None) -> None:
             self._interrupts += 1
 
         try:

@@ -194,9 +194,9 @@ class LocalExecutor:
         return [Logged(worker.number, text)] if text else []
 
     def _read_messages(self, worker: _Worker, *, to_end: bool = False) -> list[WorkerEvent]:
-        *lines, worker.partial = (worker.partial + self._read(worker.messages, to_end=to_end)).split(
-            b"\n"
-        )
+        *lines, worker.partial = (
+            worker.partial + self._read(worker.messages, to_end=to_end)
+        ).split(b"\n")
         events: list[WorkerEvent] = []
         for line in lines:
             message = json.loads(line)

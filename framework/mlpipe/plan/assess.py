@@ -228,7 +228,11 @@ class Assessor:
         self, base: PlannedStage, inputs: Mapping[str, Artifact], *, preview: bool
     ) -> PlannedStage:
         stage = base.stage
-        if not preview or self._outside is None or not self._plugins.get(stage.plugin).implements("preview"):
+        if (
+            not preview
+            or self._outside is None
+            or not self._plugins.get(stage.plugin).implements("preview")
+        ):
             return replace(base, reason=base.reason or "has effects")
         try:
             actions = self._outside.preview(stage, base.settings, inputs)
@@ -238,9 +242,7 @@ class Assessor:
         if actions or record is None or stage.name in self._force:
             count = f"{len(actions)} action{'' if len(actions) == 1 else 's'}"
             return replace(base, reason=count, actions=actions)
-        return replace(
-            base, verdict=Verdict.IN_PLACE, reason="nothing to do", record=record
-        )
+        return replace(base, verdict=Verdict.IN_PLACE, reason="nothing to do", record=record)
 
     def _resolve(
         self, stage: LoadedStage, settings: Mapping[str, Any]
@@ -277,4 +279,3 @@ def _artifacts(stage: LoadedStage, records: Mapping[str, Record]) -> dict[str, A
 
 def _values(records: Mapping[str, Record]) -> dict[str, Any]:
     return {name: {**record.metrics, **record.values} for name, record in records.items()}
-

@@ -35,9 +35,7 @@ def compare(
             kind, _, name = key.partition(".")
             changes.extend(
                 (_ORDER.get(kind, len(_ORDER)), change)
-                for change in _describe(
-                    kind, name, before, after, producers, chains, definitions
-                )
+                for change in _describe(kind, name, before, after, producers, chains, definitions)
             )
     return tuple(change for _, change in sorted(changes, key=lambda item: item[0]))
 
@@ -119,6 +117,7 @@ class DefinitionsOf:
         self._fresh = fresh
 
     def __call__(self, digest: str) -> Definitions:
+        """Give the definitions of a module; none where they are not known."""
         if digest in self._fresh:
             return self._fresh[digest]
         row = self._database.row("SELECT definitions FROM modules WHERE digest = ?", digest)

@@ -81,9 +81,7 @@ class Components:
                 self._traces[key] = trace(*key, self._index, self._root)
             yield self._traces[key]
 
-    def _python(
-        self, stage: LoadedStage, config: StageConfig
-    ) -> Iterator[tuple[str, str | None]]:
+    def _python(self, stage: LoadedStage, config: StageConfig) -> Iterator[tuple[str, str | None]]:
         for _, role, value in config.roles():
             if role is Role.SCRIPT:
                 yield value, None

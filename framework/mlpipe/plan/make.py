@@ -117,9 +117,7 @@ def _left_out(assessor: Assessor, planned: PlannedStage) -> PlannedStage:
     )
 
 
-def _demands(
-    planned: Iterable[PlannedStage], stages: Mapping[str, PlannedStage]
-) -> dict[str, str]:
+def _demands(planned: Iterable[PlannedStage], stages: Mapping[str, PlannedStage]) -> dict[str, str]:
     """Give the hits whose absent bytes a stage that runs will ask for, each with the reason."""
     demands = {}
     for each in planned:

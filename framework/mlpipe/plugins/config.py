@@ -34,9 +34,7 @@ _FUNCTION_PATTERN = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 #: A Python file of the project. It and what it imports from the project are fingerprinted.
 Script = Annotated[str, _field(Role.SCRIPT), Role.SCRIPT]
 #: ``module:function``, importable from the project root. Fingerprinted like a script.
-Function = Annotated[
-    str, _field(Role.FUNCTION, pattern=_FUNCTION_PATTERN), Role.FUNCTION
-]
+Function = Annotated[str, _field(Role.FUNCTION, pattern=_FUNCTION_PATTERN), Role.FUNCTION]
 #: A file or folder of the project that the stage reads. Its bytes are fingerprinted.
 InputFile = Annotated[str, _field(Role.INPUT_FILE), Role.INPUT_FILE]
 #: Where an output is placed, relative to the project root.

@@ -17,7 +17,7 @@ from mlpipe.recipe.gates import Gate, parse_gate
 from mlpipe.recipe.loaded import LoadedStage, Source
 from mlpipe.recipe.models import Recipe, StageSpec
 from mlpipe.recipe.problems import Problem, nearest
-from mlpipe.recipe.substitute import references, resolve_run
+from mlpipe.recipe.substitute import located_references, references, resolve_run
 from mlpipe.recipe.validation import explain
 from mlpipe.types import Verb
 
@@ -34,18 +34,22 @@ class Checker:
         root: The project's folder.
         plugins: What is installed.
         problems: What was found.
+        names: The recipe's stages, those included that are too broken to be checked.
     """
 
     recipe: Recipe
     source: Source
     root: Path
     plugins: PluginManager
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem]
+    names: Sequence[str]
     _functions: dict[str, frozenset[str] | None] = field(default_factory=dict)
 
-    def report(self, path: Path_, message: str, hint: str = "", *, key: bool = False) -> None:
+    def report(
+        self, path: Path_, message: str, hint: str = "", *, key: bool = False, within: str = ""
+    ) -> None:
         """Add a problem."""
-        self.problems.append(self.source.problem(path, message, hint, key=key))
+        self.problems.append(self.source.problem(path, message, hint, key=key, within=within))
 
     def stages(self) -> dict[str, LoadedStage]:
         """Check all stages; give them in an order in which they can run."""
@@ -105,9 +109,8 @@ class Checker:
             return None
         verbs = plugin.verbs()
         if verb not in verbs:
-            self.report(
-                at, f'plugin "{plugin_name}" has no verb "{verb}"', nearest(verb, verbs, "Its verbs")
-            )
+            message = f'plugin "{plugin_name}" has no verb "{verb}"'
+            self.report(at, message, nearest(verb, verbs, "Its verbs"), within=verb)
             return None
         return plugin, verbs[verb]
 
@@ -116,7 +119,7 @@ class Checker:
             plugin = self.plugins.get(name)
         except UnknownPlugin:
             hint = nearest(name, self.plugins.names(), "Installed")
-            self.report(at, f'unknown plugin "{name}"', hint, key=key)
+            self.report(at, f'unknown plugin "{name}"', hint, key=key, within=name)
             return None
         if plugin.cause is not None:
             self.report(at, f'plugin "{name}" is quarantined', f"{plugin.cause}.", key=key)
@@ -161,17 +164,17 @@ class Checker:
             ((*at, "inputs", key), _split(text)[0]) for key, text in spec.inputs.items()
         ]
         wanted += [((*at, "needs", i), each) for i, each in enumerate(spec.needs)]
-        for key, value in (("with", spec.with_), ("when", spec.when), ("env", spec.env)):
-            for each in references(value):
+        for key, value in (("with", spec.with_), ("when", spec.when)):
+            for where, each, _ in located_references(value, (*at, key)):
                 if each.root == "stages":
-                    wanted.append(((*at, key), each.stage[0]))
+                    wanted.append((where, each.stage[0]))
         known = []
         for path, stage in wanted:
-            if stage in self.recipe.stages:
+            if stage in self.names:
                 known.append(stage)
             else:
-                hint = nearest(stage, self.recipe.stages, "Stages")
-                self.report(path, f'there is no stage "{stage}"', hint)
+                hint = nearest(stage, self.names, "Stages")
+                self.report(path, f'there is no stage "{stage}"', hint, within=stage)
         return tuple(dict.fromkeys(known))
 
     def _roles(self, name: str, spec: StageSpec, config: StageConfig) -> None:
@@ -239,6 +242,7 @@ class Checker:
                     ("stages", stage.name, "inputs", key),
                     f'stage "{producer}" has no output "{output}"',
                     nearest(output, outputs, "Its outputs"),
+                    within=output,
                 )
 
     def _outputs(self, loaded: Mapping[str, LoadedStage]) -> None:
@@ -257,7 +261,7 @@ class Checker:
                     continue
                 at = ("stages", name, "with", *path)
                 place = os.path.normpath(value)
-                if os.path.isabs(place) or place.split(os.sep)[0] in ("..", "."):
+                if Path(place).is_absolute() or place == "." or Path(place).parts[0] == "..":
                     self.report(at, f'"{value}" is not within the project', "Use a relative path.")
                 elif place in read:
                     self.report(at, f'"{value}" is also read as a source', "Choose another path.")
@@ -293,7 +297,9 @@ class Checker:
             state.setdefault(first, 1)
             while stack:
                 name, rest = stack[-1]
-                following = next((each for each in rest if each in loaded and state.get(each) != 2), None)
+                following = next(
+                    (each for each in rest if each in loaded and state.get(each) != 2), None
+                )
                 if following is None:
                     state[name] = 2
                     order.append(name)
@@ -301,8 +307,9 @@ class Checker:
                 elif state.get(following) == 1:
                     trail = [each for each, _ in stack]
                     cycle = [*trail[trail.index(following) :], following]
-                    path = ("stages", following)
-                    self.report(path, f"the stages depend on each other: {' → '.join(reversed(cycle))}", key=True)
+                    shown = " → ".join(reversed(cycle))
+                    message = f"the stages depend on each other: {shown}"
+                    self.report(("stages", following), message, key=True)
                     return list(loaded)
                 else:
                     state[following] = 1

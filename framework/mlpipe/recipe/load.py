@@ -1,7 +1,7 @@
 """Reading a recipe: parse, extend, override, substitute, validate, check."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from mlpipe.recipe.loaded import LoadedRecipe, LoadedStage, Source
 from mlpipe.recipe.models import Recipe
 from mlpipe.recipe.problems import Problem, RecipeError, nearest
 from mlpipe.recipe.project import find, project_root
-from mlpipe.recipe.substitute import Unresolvable, resolve_static
+from mlpipe.recipe.substitute import Unresolvable, located_references, resolve_static
 from mlpipe.recipe.validation import explain
 from mlpipe.recipe.yamltree import Tree, build, merge, read
 from mlpipe.types import Target
@@ -132,18 +132,45 @@ def _loaded(
     environ = os.environ if environ is None else environ
     params = _params(data, source, problems, overrides, environ)
     filled = _filled(data, source, problems, params, environ)
-    try:
-        recipe = Recipe.model_validate(filled)
-    except ValidationError as error:
-        for each in explain(error, Recipe):
-            problems.append(source.problem(each.path, each.message, each.hint, key=each.key))
-        raise RecipeError(problems or [source.problem((), "is no recipe")]) from None
-    checker = Checker(recipe, source, root, plugins, problems)
-    stages = checker.stages()
+    recipe = _validated(filled, source, problems)
+    names = list(filled["stages"])
+    stages = Checker(recipe, source, root, plugins, problems, names).stages()
     chosen = _target(recipe, source, problems, target)
     if problems:
         raise RecipeError(problems)
     return LoadedRecipe(recipe, source, root, params, chosen, stages)
+
+
+def _validated(data: dict[str, Any], source: Source, problems: list[Problem]) -> Recipe:
+    """Validate a recipe; what is wrong is reported and left out, so that the rest is checked."""
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        found = explain(error, Recipe)
+    problems.extend(
+        source.problem(each.path, each.message, each.hint, key=each.key) for each in found
+    )
+    try:
+        return Recipe.model_validate(_without(data, [each.path for each in found]))
+    except ValidationError:
+        raise RecipeError(problems or [source.problem((), "is no recipe")]) from None
+
+
+def _without(data: dict[str, Any], paths: list[tuple[str | int, ...]]) -> dict[str, Any]:
+    """Leave out top-level keys, stages' keys, or stages whose ``uses`` is wrong."""
+    kept = dict(data)
+    stages = kept.get("stages")
+    kept["stages"] = dict(stages) if isinstance(stages, Mapping) else {}
+    for path in paths:
+        if path[:1] != ("stages",) or len(path) < 2:
+            kept.pop(str(path[0]) if path else "", None)
+            continue
+        stage = kept["stages"].get(path[1])
+        if len(path) == 2 or path[2] == "uses" or not isinstance(stage, Mapping):
+            kept["stages"].pop(path[1], None)
+        else:
+            kept["stages"][path[1]] = {k: v for k, v in stage.items() if k != path[2]}
+    return kept
 
 
 def _params(
@@ -218,8 +245,8 @@ def _filled(
                 return value
             try:
                 return resolve_static(value, params, environ)
-            except Unresolvable as error:
-                problems.append(source.problem(path, error.what, error.fix or ""))
+            except Unresolvable:
+                problems.extend(_unresolvable(value, path, source, params, environ))
                 return value
         if isinstance(value, Mapping):
             return {key: fill(item, (*path, key)) for key, item in value.items()}
@@ -231,9 +258,21 @@ def _filled(
     return {**rest, **({"params": dict(params)} if "params" in data else {})}
 
 
-def _target(
-    recipe: Recipe, source: Source, problems: list[Problem], name: str | None
-) -> Target:
+def _unresolvable(
+    text: str,
+    path: tuple[str | int, ...],
+    source: Source,
+    params: Mapping[str, Any],
+    environ: Mapping[str, str],
+) -> Iterator[Problem]:
+    for _, _, written in located_references(text, ()):
+        try:
+            resolve_static(written, params, environ)
+        except Unresolvable as error:
+            yield source.problem(path, error.what, error.fix or "", within=written)
+
+
+def _target(recipe: Recipe, source: Source, problems: list[Problem], name: str | None) -> Target:
     name = name or "local"
     for each, spec in recipe.targets.items():
         if spec.type is None and each not in _TYPES:

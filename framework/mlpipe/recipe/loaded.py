@@ -78,12 +78,18 @@ class Source:
     tree: Tree | None = field(default=None, repr=False)
 
     def problem(
-        self, path: Sequence[str | int], message: str, hint: str = "", *, key: bool = False
+        self,
+        path: Sequence[str | int],
+        message: str,
+        hint: str = "",
+        *,
+        key: bool = False,
+        within: str = "",
     ) -> Problem:
-        """Make a problem at a path, at its key or at its value."""
+        """Make a problem at a path: at its key, at its value, or at a text within its value."""
         if self.tree is None:
             return Problem(Place(self.path), ".".join(map(str, path)), message, hint)
-        return self.tree.problem(path, message, hint, key=key)
+        return self.tree.problem(path, message, hint, key=key, within=within)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ def _seconds(value: object) -> object:
         parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", value)
         return sum(float(number) * _UNITS[unit] for number, unit in parts)
     if isinstance(value, str):
-        raise ValueError("should be seconds, or a text like 10m or 1h30m")
+        raise ValueError("should be seconds, or a text like 10m or 1h30m")  # noqa: TRY004 - pydantic's
     return value
 
 
@@ -89,6 +89,12 @@ def _uses(value: str) -> str:
     return value
 
 
+def _env(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
 def _reference(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z][\w-]*\.[A-Za-z_][\w-]*", value):
         raise ValueError("should be STAGE.OUTPUT, as data.train")
@@ -125,15 +131,9 @@ class StageSpec(_Model):
     timeout: Duration | None = None
     cache: bool = True
     when: bool | str = True
-    env: dict[str, Annotated[str, BeforeValidator(lambda v: _env(v))]] = {}
+    env: dict[str, Annotated[str, BeforeValidator(_env)]] = {}
     secrets: Annotated[list[str], BeforeValidator(_listed)] = []
     files: Annotated[list[str], BeforeValidator(_listed)] = []
-
-
-def _env(value: object) -> object:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int | float) else value
 
 
 class TargetSpec(BaseModel):

@@ -1,7 +1,7 @@
 """What is wrong with a recipe: where, what, and the nearest thing that would be right."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -51,8 +51,10 @@ class Problem:
 
     def render(self) -> str:
         """Write the problem with its line and a caret below what is meant."""
-        head = f"{self.place}: {self.path}: {self.message}" if self.path else (
-            f"{self.place}: {self.message}"
+        head = (
+            f"{self.place}: {self.path}: {self.message}"
+            if self.path
+            else (f"{self.place}: {self.message}")
         )
         lines = [head, *self._excerpt()]
         lines.extend(f"   {line}" for line in self.hint.splitlines())
@@ -80,7 +82,10 @@ class RecipeError(MlpipeError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__(problems)
         self.problems = tuple(
-            sorted(dict.fromkeys(problems), key=lambda p: (str(p.place.file), p.place.line, p.place.column))
+            sorted(
+                dict.fromkeys(problems),
+                key=lambda p: (str(p.place.file), p.place.line, p.place.column),
+            )
         )
 
     def __str__(self) -> str:
@@ -97,7 +102,3 @@ def nearest(name: object, known: Iterable[str], also: str = "") -> str:
     if also:
         parts.append(f"{also}: {', '.join(names) or 'none'}.")
     return " ".join(parts)
-
-
-#: Adds a problem at a path of the recipe: (path, message, hint, whether the key is meant).
-Report = Callable[..., None]

@@ -69,7 +69,9 @@ def _allow_references(schema: dict[str, Any]) -> None:
 
 def _or_reference(field: dict[str, Any]) -> dict[str, Any]:
     if field.get("type") in _PLAIN or "$ref" in field:
-        about = {key: field.pop(key) for key in ("description", "default", "title") if key in field}
+        about: dict[str, Any] = {
+            key: field.pop(key) for key in ("description", "default", "title") if key in field
+        }
         return {**about, "anyOf": [_nested(field), _REFERENCE]}
     if "anyOf" in field and not any(each.get("type") == "string" for each in field["anyOf"]):
         return {**field, "anyOf": [*map(_nested, field["anyOf"]), _REFERENCE]}

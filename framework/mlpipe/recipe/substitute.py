@@ -93,17 +93,24 @@ def _text(text: str, lookup: Lookup, *, final: bool) -> Any:
 
 def references(value: Any) -> Iterator[Reference]:
     """Yield all references in a JSON value."""
+    return (reference for _, reference, _ in located_references(value, ()))
+
+
+def located_references(
+    value: Any, path: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], Reference, str]]:
+    """Yield each reference in a JSON value, with its path and as it is written."""
     if isinstance(value, str):
         if "${" in value:
             for match in _REFERENCE.finditer(value):
                 if not match[0].startswith("$$"):
-                    yield Reference.parse(match[1])
+                    yield path, Reference.parse(match[1]), match[0]
     elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from references(item)
+        for key, item in value.items():
+            yield from located_references(item, (*path, key))
     elif isinstance(value, list):
-        for item in value:
-            yield from references(item)
+        for index, item in enumerate(value):
+            yield from located_references(item, (*path, index))
 
 
 def resolve_deferred(value: Any, values: Mapping[str, Mapping[str, Any]]) -> Any:
@@ -138,9 +145,7 @@ def resolve_run(value: Any, run: str) -> Any:
     return substitute(value, lambda each: run if each.root == "run" else each, final=True)
 
 
-def resolve_static(
-    value: Any, params: Mapping[str, Any], environ: Mapping[str, str]
-) -> Any:
+def resolve_static(value: Any, params: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
     """Fill in parameters and environment.
 
     Raises:

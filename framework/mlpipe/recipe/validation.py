@@ -34,7 +34,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[Explained]:
     for each in error.errors(include_url=False):
         if any(reference.deferred for reference in references(_plain(each["input"]))):
             continue
-        path = _path(each["loc"], model)
+        path = _path(each["loc"], model, whole=each["type"] in ("extra_forbidden", "missing"))
         explained = _explain(path, each, model)
         found.setdefault((explained.path, explained.message), explained)
     return list(_without_alternatives(list(found.values())))
@@ -55,7 +55,7 @@ def _explain(path: tuple[str | int, ...], error: Any, model: type[BaseModel]) ->
     if kind == "string_pattern_mismatch":
         pattern = error["ctx"]["pattern"]
         return Explained(path, f"{given!r} does not match {pattern}", _hint_for(pattern))
-    message = str(error["msg"])
+    message = str(error["msg"]).partition(",")[0].removeprefix("Input ")
     return Explained(path, f"{message[0].lower()}{message[1:]}, and is {_show(given)}")
 
 
@@ -85,14 +85,23 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | list | dict) else ""
 
 
-def _path(location: Sequence[str | int], model: type[BaseModel]) -> tuple[str | int, ...]:
-    """Leave out of a location what names a member of a union and no place in the data."""
+def _path(
+    location: Sequence[str | int], model: type[BaseModel], *, whole: bool
+) -> tuple[str | int, ...]:
+    """Leave out of a location what names a member of a union and no place in the data.
+
+    Args:
+        location: As pydantic gives it.
+        model: What was validated.
+        whole: Whether the last part is a key in any case.
+    """
     path: list[str | int] = []
     annotation: Any = model
-    for part in location:
+    for position, part in enumerate(location):
+        last = whole and position == len(location) - 1
         options = list(_options(annotation))
         step = next((s for o in options if (s := _step(o, part)) is not None), None)
-        if step is None and part != "[key]" and len(options) > 1:
+        if step is None and part != "[key]" and len(options) > 1 and not last:
             continue
         path.append(part)
         annotation = step
@@ -113,9 +122,7 @@ def fields_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
     for each in annotations:
         for option in _options(each):
             if isinstance(option, type) and issubclass(option, BaseModel):
-                names.extend(
-                    info.alias or name for name, info in option.model_fields.items()
-                )
+                names.extend(info.alias or name for name, info in option.model_fields.items())
     return names
 
 

@@ -37,8 +37,7 @@ for _name, _pattern, _first in (
     ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
     (
         "float",
-        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
-        r"|[-+]?(\.inf|\.Inf|\.INF)|\.nan|\.NaN|\.NAN",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
         "-+0123456789.",
     ),
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
@@ -46,11 +45,11 @@ for _name, _pattern, _first in (
 ):
     _CoreSchema.add_implicit_resolver(_TAG + _name, re.compile(rf"^(?:{_pattern})$"), list(_first))
 
-if hasattr(yaml, "CParser"):
+if yaml.__with_libyaml__:
 
-    class _Loader(yaml.CParser, _CoreSchema):  # type: ignore[misc]
+    class _Loader(yaml.cyaml.CParser, _CoreSchema):  # type: ignore[misc,name-defined]
         def __init__(self, text: str) -> None:
-            yaml.CParser.__init__(self, text)
+            yaml.cyaml.CParser.__init__(self, text)  # type: ignore[attr-defined]
             _CoreSchema.__init__(self)
 
 else:  # a PyYAML that was built without libyaml: the same, slower
@@ -98,11 +97,31 @@ class Tree:
                 break
         return key, node
 
-    def problem(self, path: Sequence[str | int], message: str, hint: str = "", *, key: bool = False) -> Problem:
-        """Make a problem at a path, at its key or at its value."""
+    def problem(
+        self,
+        path: Sequence[str | int],
+        message: str,
+        hint: str = "",
+        *,
+        key: bool = False,
+        within: str = "",
+    ) -> Problem:
+        """Make a problem at a path: at its key, at its value, or at a text within its value."""
         key_node, node = self.find(path)
-        at = key_node if key_node is not None and (key or not isinstance(node, ScalarNode)) else node
-        return self.at(at, ".".join(map(str, path)), message, hint)
+        scalar = isinstance(node, ScalarNode)
+        at = key_node if key_node is not None and (key or not scalar) else node
+        dotted = ".".join(map(str, path))
+        problem = self.at(at, dotted, message, hint)
+        if not within or at is not node:
+            return problem
+        file = problem.place.file
+        for number in range(node.start_mark.line, node.end_mark.line + 1):
+            first = node.start_mark.column if number == node.start_mark.line else 0
+            line = self.sources[file][number] if number < len(self.sources[file]) else ""
+            column = line.find(within, first)
+            if column >= 0:
+                return self.located(file, number, column, len(within), dotted, message, hint)
+        return problem
 
     def at(self, node: Node, path: str, message: str, hint: str = "") -> Problem:
         """Make a problem at a node."""
@@ -272,6 +291,7 @@ def _value(node: Node, tree: Tree, path: Path_, problems: list[Problem]) -> Any:
         return [_value(each, tree, (*path, i), problems) for i, each in enumerate(node.value)]
     found: dict[str, Any] = {}
     seen: dict[str, Node] = {}
+    assert isinstance(node, MappingNode)
     own = {id(key) for key, _ in node.value}
     for key, value in pairs(node):
         if not isinstance(key, ScalarNode) or key.tag != f"{_TAG}str":
@@ -332,5 +352,3 @@ def _syntax(error: yaml.MarkedYAMLError, tree: Tree) -> Problem:
 
 def _fail(file: Path, message: str, hint: str = "") -> RecipeError:
     return RecipeError([Problem(Place(file), "", message, hint)])
-
-

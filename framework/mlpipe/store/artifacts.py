@@ -61,7 +61,7 @@ class ArtifactStore:
         """Put an object at its declared path: by reflink, hard link or copy, atomically."""
         target = self._root / place
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.is_file() and source.is_file() and os.path.samefile(source, target):
+        if target.is_file() and source.is_file() and source.samefile(target):
             return target
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         _replicate(source, temporary, link=True)

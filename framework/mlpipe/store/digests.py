@@ -36,9 +36,7 @@ def digest_text(text: str) -> str:
 
 def walk(folder: Path) -> list[Path]:
     """Give all files below a folder, sorted by relative path."""
-    return sorted(
-        Path(parent, name) for parent, _, names in os.walk(folder) for name in names
-    )
+    return sorted(Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
 
 
 def status(path: Path | str) -> str | None:

@@ -66,7 +66,9 @@ class LockFile:
         entries = {**kept, **fresh}
         if entries == self._entries:
             return
-        lines = [f"{json.dumps(k)}: {json.dumps(entries[k], sort_keys=True)}" for k in sorted(entries)]
+        lines = [
+            f"{json.dumps(k)}: {json.dumps(entries[k], sort_keys=True)}" for k in sorted(entries)
+        ]
         body = ",\n".join(lines)
         text = f'{{"version": {_VERSION}, "stages": {{\n{body}\n}}}}\n'
         temporary = self._path.with_name(f".{_NAME}.{secrets.token_hex(4)}")

@@ -64,7 +64,9 @@ class Releases:
                 made.name,
                 label,
                 plugin,
-                json.dumps({"name": target.name, "type": target.type, "settings": dict(target.settings)}),
+                json.dumps(
+                    {"name": target.name, "type": target.type, "settings": dict(target.settings)}
+                ),
                 run,
                 made.created,
                 payload,

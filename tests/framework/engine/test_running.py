@@ -150,9 +150,7 @@ def test_a_timeout_kills_the_whole_process_group(project: Any) -> None:
 
 def test_a_background_process_does_not_outlive_its_stage(project: Any) -> None:
     marker = f"32{os.getpid()}7"
-    write_stages(
-        project, f"  a: {{uses: shell.check, with: {{command: 'sleep {marker} &'}}}}\n"
-    )
+    write_stages(project, f"  a: {{uses: shell.check, with: {{command: 'sleep {marker} &'}}}}\n")
     assert project.mlpipe("run", "p").code == 0
     assert not alive(marker)
 

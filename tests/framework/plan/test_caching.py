@@ -108,7 +108,9 @@ def test_a_clone_elsewhere_has_hits(chain: Any, tmp_path_factory: Any) -> None:
     assert set(other.verdicts().values()) == {"cached"}
 
 
-def test_in_a_clone_bytes_are_asked_for_only_when_needed(project: Any, tmp_path_factory: Any) -> None:
+def test_in_a_clone_bytes_are_asked_for_only_when_needed(
+    project: Any, tmp_path_factory: Any
+) -> None:
     project.write(
         "p.yaml",
         """
@@ -132,7 +134,8 @@ def test_in_a_clone_bytes_are_asked_for_only_when_needed(project: Any, tmp_path_
         """,
     )
     project.write(
-        "stages.py", "def anonymous(o):\n    open('calls.txt', 'a').write('b\\n')\n    return {'n': 1}\n"
+        "stages.py",
+        "def anonymous(o):\n    open('calls.txt', 'a').write('b\\n')\n    return {'n': 1}\n",
     )
     project.run()
     clone = tmp_path_factory.mktemp("clone")

@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from mlpipe.types import Release, Target
 
 
 @pytest.fixture
-def store(tmp_path: Path):
+def store(tmp_path: Path) -> Iterator[Store]:
     store = Store(tmp_path)
     yield store
     store.close()
@@ -35,7 +36,9 @@ RECORD = Record(
 
 
 def run_row(identifier: str, started: float = 1.0, state: RunState = RunState.RUNNING) -> RunRow:
-    return RunRow(identifier, "r", "r.yaml", "local", {"a": 1}, "mlpipe run r", started, None, state, {}, "")
+    return RunRow(
+        identifier, "r", "r.yaml", "local", {"a": 1}, "mlpipe run r", started, None, state, {}, ""
+    )
 
 
 def test_a_result_comes_back_as_it_was(store: Store) -> None:
@@ -68,7 +71,9 @@ def test_runs_and_stages_come_back_as_they_were(store: Store) -> None:
 
 
 def test_a_key_is_used_again_only_after_an_interruption(store: Store) -> None:
-    stage = StageRow("r", "s", 0, "x.y", StageState.INTERRUPTED, fingerprint="f", key="k", started=1.0)
+    stage = StageRow(
+        "r", "s", 0, "x.y", StageState.INTERRUPTED, fingerprint="f", key="k", started=1.0
+    )
     store.runs.put_stages([stage])
     assert store.runs.unfinished_key("f") == "k"
     store.runs.put_stages([replace(stage, run="r2", state=StageState.FAILED, started=2.0)])
@@ -145,7 +150,9 @@ def test_facts_of_a_file_are_kept_once_its_status_is_settled(store: Store, tmp_p
 
 
 class TestReleases:
-    def record(self, store: Store, payload: dict[str, object], run: str, label: str = "") -> Release:
+    def record(
+        self, store: Store, payload: dict[str, object], run: str, label: str = ""
+    ) -> Release:
         release = Release("endpoint", "churn", payload, label)
         return store.releases.record(
             release, plugin="endpoint", run=run, target=Target(), secrets=["TOKEN"]

@@ -46,7 +46,7 @@ class PythonConfig(StageConfig):
 
 
 @hookimpl
-def call(verb: str, config: PythonConfig, stage: Stage) -> StageResult:
+def call(config: PythonConfig, stage: Stage) -> StageResult:
     """Import the function, call it, sort what it returns."""
     module_name, _, function_name = config.function.partition(":")
     function = getattr(_import(module_name, stage.root), function_name, None)
@@ -91,5 +91,5 @@ def _json(name: str, value: object, where: str) -> Any:
         raise StageError(
             f'returned "{name}", which JSON cannot hold: {error}',
             where=where,
-            fix="Return numbers, strings, booleans, lists and dicts; write anything else to an output.",
+            fix="Return numbers, strings, booleans, lists, dicts; write all else to an output.",
         ) from None

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 from mlpipe.errors import StageError
@@ -53,12 +54,11 @@ class ShellConfig(StageConfig):
             words = ["", *lexer]
         except ValueError:  # quotes that do not match: the shell will say so
             return ()
-        pairs = zip(words, words[1:], strict=False)
-        return tuple(word for before, word in pairs if "." in word and ">" not in before)
+        return tuple(word for before, word in pairwise(words) if "." in word and ">" not in before)
 
 
 @hookimpl
-def call(verb: str, config: ShellConfig, stage: Stage) -> StageResult:
+def call(config: ShellConfig, stage: Stage) -> StageResult:
     """Run the command, reading metrics off its output as it comes."""
     outputs = {name: stage.output(name, place) for name, place in config.outputs.items()}
     command = _REFERENCE.sub(_quoter(stage, outputs), config.command)

@@ -1,0 +1,15 @@
+"""What can be wrong with a request or with a model."""
+
+from mlpipe.errors import MlpipeError
+
+
+class UnsupportedContentType(MlpipeError):
+    """A body comes, or an answer is wanted, in a form that the model does not speak."""
+
+
+class BadPayload(MlpipeError):
+    """A body is not what its content type says, or not what the model takes."""
+
+
+class ModelFailure(MlpipeError):
+    """The model's own code is missing, or raised."""
