@@ -80,7 +80,9 @@ def unpack(archive: Path, into: Path) -> Path:
                 _check(member, count, total, archive)
                 tar.extract(member, into, filter="data")
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-        raise ModelFailure(f"{archive} is no model archive that can be unpacked: {error}") from error
+        raise ModelFailure(
+            f"{archive} is no model archive that can be unpacked: {error}"
+        ) from error
     return into
 
 

@@ -54,9 +54,8 @@ def encode(value: object, accept: str) -> tuple[bytes, str]:
         UnsupportedContentType: None of the types is known.
     """
     wanted = [media_type(each) for each in accept.split(",")] if accept.strip() else ["*/*"]
-    for kind in wanted:
-        if kind in ("*/*", "application/*"):
-            kind = JSON
+    for each in wanted:
+        kind = JSON if each in ("*/*", "application/*") else each
         if kind in _ENCODERS:
             return _ENCODERS[kind](value), kind
     known = ", ".join(_ENCODERS)
@@ -121,18 +120,22 @@ def _from_json_lines(body: bytes) -> Any:
                 rows.append(json.loads(line))
             except (ValueError, RecursionError) as error:
                 raise BadPayload(f"line {number} is no JSON: {error}") from None
-    return [row.get("features", list(row.values())) if isinstance(row, dict) else row for row in rows]
+    return [
+        row.get("features", list(row.values())) if isinstance(row, dict) else row for row in rows
+    ]
 
 
 def _from_csv(body: bytes) -> Any:
-    rows = []
+    rows: list[list[float]] = []
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
         raise BadPayload(f"the body is not UTF-8 (byte {error.start})") from None
     for line in text.splitlines():
         if line.strip():
-            rows.append([_number(cell, len(rows) + 1, i) for i, cell in enumerate(line.split(","), 1)])
+            rows.append(
+                [_number(cell, len(rows) + 1, i) for i, cell in enumerate(line.split(","), 1)]
+            )
     return rows
 
 

@@ -1,0 +1,45 @@
+"""Train a random forest. A SageMaker script-mode script: it knows that contract, no more."""
+
+import argparse
+import os
+from pathlib import Path
+
+import joblib
+import pandas as pd
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import accuracy_score
+
+LABEL = "malignant"
+
+
+def read(channel):
+    """Read every CSV file of a channel; give features and labels as arrays."""
+    files = sorted(Path(channel).glob("*.csv"))
+    table = pd.concat([pd.read_csv(file) for file in files])
+    return table.drop(columns=LABEL).to_numpy(), table[LABEL].to_numpy()
+
+
+def model_fn(model_dir):
+    """Load the model for serving."""
+    return joblib.load(os.path.join(model_dir, "model.joblib"))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--n-estimators", type=int, default=100)
+    parser.add_argument("--max-depth", type=int, default=None)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--train", default=os.environ.get("SM_CHANNEL_TRAIN"))
+    parser.add_argument("--validation", default=os.environ.get("SM_CHANNEL_VALIDATION"))
+    parser.add_argument("--model-dir", default=os.environ.get("SM_MODEL_DIR"))
+    args = parser.parse_args()
+
+    features, labels = read(args.train)
+    model = RandomForestClassifier(
+        n_estimators=args.n_estimators, max_depth=args.max_depth, random_state=args.seed
+    )
+    model.fit(features, labels)
+
+    features, labels = read(args.validation)
+    print(f"validation accuracy: {accuracy_score(labels, model.predict(features)):.4f}")
+    joblib.dump(model, os.path.join(args.model_dir, "model.joblib"))
