@@ -166,7 +166,7 @@ class Checker:
         wanted += [((*at, "needs", i), each) for i, each in enumerate(spec.needs)]
         for key, value in (("with", spec.with_), ("when", spec.when)):
             for where, each, _ in located_references(value, (*at, key)):
-                if each.root == "stages":
+                if each.root == "stages" and all(each.stage):
                     wanted.append((where, each.stage[0]))
         known = []
         for path, stage in wanted:

@@ -15,7 +15,12 @@ from mlpipe.recipe.loaded import LoadedRecipe, LoadedStage, Source
 from mlpipe.recipe.models import Recipe
 from mlpipe.recipe.problems import Problem, RecipeError, nearest
 from mlpipe.recipe.project import find, project_root
-from mlpipe.recipe.substitute import Unresolvable, located_references, resolve_static
+from mlpipe.recipe.substitute import (
+    Unresolvable,
+    located_references,
+    references,
+    resolve_static,
+)
 from mlpipe.recipe.validation import explain
 from mlpipe.recipe.yamltree import Tree, build, merge, read
 from mlpipe.types import Target
@@ -217,7 +222,9 @@ def _resolved_params(
         except (Unresolvable, RecursionError):
             break
         if following == values:
-            return values
+            if all(reference.deferred for reference in references(values)):
+                return values
+            break
         values = following
     reported = len(problems)
     for name, value in raw.items():

@@ -1,0 +1,137 @@
+"""Whatever is in the file: a recipe that can be planned, or located problems. Nothing else."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mlpipe.plugins.manager import PluginManager
+from mlpipe.recipe.load import LoadedRecipe, load
+from mlpipe.recipe.problems import RecipeError
+
+VALID = """
+name: churn
+params: {depth: 4, names: [a, b]}
+targets: {aws: {region: eu-west-1}}
+observers: {}
+stages:
+  data:
+    uses: shell.prepare
+    with: {command: "echo ${params.depth} > {outputs.raw}", outputs: {raw: data/raw.csv}}
+    retry: {attempts: 3, delay: 1}
+    timeout: 10m
+  model:
+    uses: python.train
+    inputs: {raw: data.raw}
+    with: {function: "json:dumps", args: {depth: "${params.depth}", run: "${run.id}"}}
+    gate: {accuracy: ">= 0.9"}
+    when: ${stages.data.rows} > 3
+    needs: [data]
+    env: {A: "1"}
+    files: ["*.txt"]
+"""
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from(
+        ["${params.x}", "${", "${stages.data.y}", "shell.check", "data.raw", "..", "/x"]
+    ),
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def outcome(path: Path) -> None:
+    """Load a file: it must give a recipe, or problems that name a place."""
+    try:
+        loaded = load(path, plugins=PluginManager([]), environ={})
+    except RecipeError as error:
+        assert error.problems
+        assert all(problem.message for problem in error.problems)
+        assert all(problem.place.file == path for problem in error.problems)
+        assert str(error).endswith("Nothing was run.")
+    else:
+        assert isinstance(loaded, LoadedRecipe)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Give the paths of all values within a value."""
+    found = [path] if path else []
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in items:
+            found += places(item, (*path, key))
+    return found
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the file that examples are written to."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    (folder / ".mlpipe").mkdir()
+    return folder / "r.yaml"
+
+
+BOUNDS = settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def test_the_seed_is_valid(file: Path) -> None:
+    file.write_text(VALID)
+    assert load(file, plugins=PluginManager([]), environ={}).name == "churn"
+
+
+@BOUNDS
+@given(data=st.data())
+def test_mutated_trees(file: Path, data: st.DataObject) -> None:
+    tree = copy.deepcopy(yaml.safe_load(VALID))
+    for _ in range(data.draw(st.integers(1, 3))):
+        path = data.draw(st.sampled_from(places(tree)))
+        parent = tree
+        for part in path[:-1]:
+            parent = parent[part]
+        action = data.draw(st.sampled_from(["replace", "delete", "add"]))
+        if action == "delete":
+            del parent[path[-1]]
+        elif action == "add" and isinstance(parent, dict):
+            parent[data.draw(st.text(max_size=5))] = data.draw(VALUES)
+        else:
+            parent[path[-1]] = data.draw(VALUES)
+        if not places(tree):
+            break
+    file.write_text(yaml.safe_dump(tree, allow_unicode=True), "utf-8")
+    outcome(file)
+
+
+@BOUNDS
+@given(
+    cuts=st.lists(
+        st.tuples(st.integers(0, len(VALID)), st.text(max_size=6)), min_size=1, max_size=5
+    )
+)
+def test_mutated_text(file: Path, cuts: list[tuple[int, str]]) -> None:
+    text = VALID
+    for place, insert in cuts:
+        text = text[:place] + insert + text[place + 1 :]
+    file.write_text(text, "utf-8")
+    outcome(file)
+
+
+@BOUNDS
+@given(st.binary(max_size=200))
+def test_bytes(file: Path, data: bytes) -> None:
+    file.write_bytes(data)
+    outcome(file)
