@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import joblib
+import numpy as np
 import pandas as pd
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score
@@ -12,16 +13,17 @@ from sklearn.metrics import accuracy_score
 LABEL = "malignant"
 
 
-def read(channel):
+def read(channel: str) -> tuple[np.ndarray, np.ndarray]:
     """Read every CSV file of a channel; give features and labels as arrays."""
     files = sorted(Path(channel).glob("*.csv"))
     table = pd.concat([pd.read_csv(file) for file in files])
     return table.drop(columns=LABEL).to_numpy(), table[LABEL].to_numpy()
 
 
-def model_fn(model_dir):
+def model_fn(model_dir: str) -> RandomForestClassifier:
     """Load the model for serving."""
-    return joblib.load(os.path.join(model_dir, "model.joblib"))
+    model: RandomForestClassifier = joblib.load(Path(model_dir) / "model.joblib")
+    return model
 
 
 if __name__ == "__main__":
@@ -42,4 +44,4 @@ if __name__ == "__main__":
 
     features, labels = read(args.validation)
     print(f"validation accuracy: {accuracy_score(labels, model.predict(features)):.4f}")
-    joblib.dump(model, os.path.join(args.model_dir, "model.joblib"))
+    joblib.dump(model, Path(args.model_dir) / "model.joblib")

@@ -5,25 +5,27 @@ import os
 from pathlib import Path
 
 import joblib
+import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 LABEL = "malignant"
 
 
-def read(channel):
+def read(channel: str) -> tuple[np.ndarray, np.ndarray]:
     """Read every CSV file of a channel; give features and labels as arrays."""
     files = sorted(Path(channel).glob("*.csv"))
     table = pd.concat([pd.read_csv(file) for file in files])
     return table.drop(columns=LABEL).to_numpy(), table[LABEL].to_numpy()
 
 
-def model_fn(model_dir):
+def model_fn(model_dir: str) -> Pipeline:
     """Load the model for serving."""
-    return joblib.load(os.path.join(model_dir, "model.joblib"))
+    model: Pipeline = joblib.load(Path(model_dir) / "model.joblib")
+    return model
 
 
 if __name__ == "__main__":
@@ -43,4 +45,4 @@ if __name__ == "__main__":
 
     features, labels = read(args.validation)
     print(f"validation accuracy: {accuracy_score(labels, model.predict(features)):.4f}")
-    joblib.dump(model, os.path.join(args.model_dir, "model.joblib"))
+    joblib.dump(model, Path(args.model_dir) / "model.joblib")

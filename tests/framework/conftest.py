@@ -84,7 +84,8 @@ class Project:
         """Plan the recipe ``p``."""
         answer = self.mlpipe("plan", "p", "--json", *arguments)
         assert answer.code == 0, answer.err
-        return answer.json()
+        planned: list[dict[str, Any]] = answer.json()
+        return planned
 
     def reasons(self, *arguments: str) -> dict[str, str]:
         """Plan the recipe ``p``; give each stage's reason."""

@@ -15,7 +15,8 @@ _SETTINGS = (
     ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1"),
     ("MLFLOW_HTTP_REQUEST_TIMEOUT", "20"),
     ("MLFLOW_DISABLE_TELEMETRY", "true"),
-    ("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true"),
+    # The project's lock file is no part of a model.
+    ("MLFLOW_UV_AUTO_DETECT", "false"),
 )
 
 

@@ -110,7 +110,7 @@ def _stopped_by_signals(process: "subprocess.Popen[bytes]") -> Iterator[list[int
     """Pass Ctrl-C and SIGTERM on to all processes of the server; give those that came."""
     came: list[int] = []
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def stop(number: int, _: FrameType | None) -> None:
         came.append(number)
         _signal(process, signal.SIGTERM if len(came) == 1 else signal.SIGKILL)
 

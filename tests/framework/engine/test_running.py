@@ -182,7 +182,8 @@ def test_a_missed_gate_holds_back_and_has_its_own_code(project: Any) -> None:
         "    uses: python.evaluate\n"
         "    with: {function: 'stages:score'}\n"
         "    gate: {accuracy: '>= 0.94'}\n"
-        "  deploy: {uses: shell.deploy, needs: [quality], with: {command: 'echo d >> calls.txt'}}\n",
+        "  deploy:\n    uses: shell.deploy\n    needs: [quality]\n"
+        "    with: {command: 'echo d >> calls.txt'}\n",
         "def score():\n    return {'accuracy': 0.931}\n",
     )
     for _ in range(2):  # the second time the result is a hit, and the gate is judged again
@@ -225,7 +226,8 @@ def test_an_output_that_is_not_written_is_an_error(project: Any) -> None:
 def test_a_failed_stage_leaves_its_old_outputs_alone(project: Any) -> None:
     write_stages(
         project,
-        "  a: {uses: shell.prepare, with: {command: 'sh make.sh {outputs.o}', outputs: {o: data/o}}}\n",
+        "  a:\n    uses: shell.prepare\n"
+        "    with: {command: 'sh make.sh {outputs.o}', outputs: {o: data/o}}\n",
     )
     project.write("make.sh", "echo good > $1\n")
     project.run()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mlpipe.plugins.manager import PluginManager
 from mlpipe.recipe.load import LoadedRecipe, load
-from mlpipe.recipe.problems import RecipeError
+from mlpipe.recipe.problems import Problem, RecipeError
 
 VALID = """
 name: churn
@@ -56,14 +56,15 @@ VALUES = st.recursive(
 def outcome(path: Path) -> None:
     """Load a file: it must give a recipe, or problems that name a place."""
     try:
-        loaded = load(path, plugins=PluginManager([]), environ={})
+        loaded: LoadedRecipe | None = load(path, plugins=PluginManager([]), environ={})
+        problems: list[Problem] = []
+        text = ""
     except RecipeError as error:
-        assert error.problems
-        assert all(problem.message for problem in error.problems)
-        assert all(problem.place.file == path for problem in error.problems)
-        assert str(error).endswith("Nothing was run.")
-    else:
-        assert isinstance(loaded, LoadedRecipe)
+        loaded, problems, text = None, list(error.problems), str(error)
+    assert (loaded is None) == bool(problems)
+    assert all(problem.message for problem in problems)
+    assert all(problem.place.file == path for problem in problems)
+    assert not problems or text.endswith("Nothing was run.")
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -52,7 +52,7 @@ def test_placing_shares_the_bytes_and_replaces_what_is_there(
     placed = store.place(stored, "data/x.csv")
     assert placed.read_text() == "new"
     assert store.place(stored, "data/x.csv").read_text() == "new"
-    assert os.listdir(tmp_path / "data") == ["x.csv"]
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["x.csv"]
 
 
 def test_folders_are_stored_and_placed(store: ArtifactStore, tmp_path: Path) -> None:

@@ -81,9 +81,13 @@ def test_a_key_is_used_again_only_after_an_interruption(store: Store) -> None:
 
 
 def test_a_transaction_is_all_or_nothing(store: Store) -> None:
-    with pytest.raises(RuntimeError), store.transaction():
-        store.runs.add(run_row("aaaa"))
-        raise RuntimeError
+    def write_and_fail() -> None:
+        with store.transaction():
+            store.runs.add(run_row("aaaa"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_and_fail()
     assert store.runs.get("aaaa") is None
 
 

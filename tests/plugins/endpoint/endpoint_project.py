@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mlpipe_scriptmode
-
 import mlpipe_endpoint
+import mlpipe_scriptmode
 from mlpipe import Action, Stage, StageResult
 from mlpipe.testing import make_stage
 from mlpipe_endpoint.config import EndpointConfig

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
-import mlpipe_scriptmode
 import pytest
 from botocore.config import Config  # type: ignore[import-untyped]
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
+import mlpipe_scriptmode
 from mlpipe_endpoint import control, processes
 from mlpipe_endpoint.hosting import Host
 from mlpipe_endpoint.link import ModelFailed
