@@ -10,7 +10,7 @@ from mlpipe_mlflow.config import EvaluateConfig, TrackingConfig
 @hookimpl
 def evaluate(config: EvaluateConfig, stage: Stage) -> StageResult:
     """Measure one or more models on rows that they have not seen."""
-    from mlpipe_mlflow.evaluate import run
+    from mlpipe_mlflow.evaluation import run
 
     return run(config, stage)
 

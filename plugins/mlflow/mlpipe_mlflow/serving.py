@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -39,16 +39,7 @@ def serve(root: Path, configured: str | None, host: str, port: int) -> int:
     address = f"[{host}]" if ":" in host else host
     print(f"http://{address}:{port}  shows {shown(uri)} · Ctrl-C stops it", file=sys.stderr)
     sys.stderr.flush()
-    process = subprocess.Popen(
-        _command(root, host, port),
-        cwd=root,
-        env=_environment(uri),
-        start_new_session=True,
-    )
-    with _stopped_by_signals(process) as stopped:
-        code = process.wait()
-    _end(process)
-    return 0 if stopped else code
+    return _until_stopped(_command(root, host, port), root, _environment(uri))
 
 
 def _store(root: Path, configured: str | None) -> str:
@@ -105,21 +96,34 @@ def _environment(uri: str) -> dict[str, str]:
     }
 
 
-@contextmanager
-def _stopped_by_signals(process: "subprocess.Popen[bytes]") -> Iterator[list[int]]:
-    """Pass Ctrl-C and SIGTERM on to all processes of the server; give those that came."""
+def _until_stopped(command: list[str], folder: Path, environment: dict[str, str]) -> int:
+    """Run a command; pass Ctrl-C and SIGTERM on to all its processes, a second one as SIGKILL."""
     came: list[int] = []
+    started: list[subprocess.Popen[bytes]] = []
 
     def stop(number: int, _: FrameType | None) -> None:
         came.append(number)
-        _signal(process, signal.SIGTERM if len(came) == 1 else signal.SIGKILL)
+        for process in started:
+            _signal(process, signal.SIGTERM if len(came) == 1 else signal.SIGKILL)
 
-    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+    with _handling(stop):
+        process = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True)
+        started.append(process)
+        if came:  # before there was a process to pass it on to
+            _signal(process, signal.SIGTERM)
+        code = process.wait()
+        _end(process)
+    return 0 if came else code
+
+
+@contextmanager
+def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = {each: signal.signal(each, handler) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield came
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, previous in before.items():
+            signal.signal(number, previous)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import joblib
 from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import Dataset, Run
 
 import mlpipe_mlflow
 import mlpipe_scriptmode
@@ -38,6 +38,12 @@ def pack(archive: Path, model: object, script: str = SCRIPT) -> Path:
     source.write_text(textwrap.dedent(script))
     mlpipe_scriptmode.pack(folder / "model", {"serve.py": source}, "serve.py", archive)
     return archive
+
+
+def datasets(run: Run) -> dict[str, Dataset]:
+    """Give a run's data sets by name."""
+    assert run.inputs is not None
+    return {each.dataset.name: each.dataset for each in run.inputs.dataset_inputs}
 
 
 @dataclass
@@ -187,12 +193,12 @@ class Pipeline:
                 run.data.tags,
                 {
                     name: [
-                        (each.step, each.timestamp, each.value)
+                        (each.step, each.timestamp, repr(each.value))
                         for each in self.client.get_metric_history(run.info.run_id, name)
                     ]
                     for name in run.data.metrics
                 },
-                [(each.dataset.name, each.dataset.digest) for each in run.inputs.dataset_inputs],
+                [(each.name, each.digest) for each in datasets(run).values()],
                 sorted(each.path for each in self.client.list_artifacts(run.info.run_id)),
             )
             for run in self.runs()

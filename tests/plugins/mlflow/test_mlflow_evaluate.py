@@ -259,7 +259,7 @@ def test_files_that_are_no_table_or_no_model(
     other.write_bytes(b"PK")
     with pytest.raises(StageError, match="is no table that can be read"):
         evaluate(tmp_path, {"model": archives["tree"], "test": other})
-    with pytest.raises(StageError, match='model "model" cannot predict .* no model archive'):
+    with pytest.raises(StageError, match=r'model "model" cannot predict .* no model archive'):
         evaluate(tmp_path, {"model": other, "test": cancer})
     narrow = table(tmp_path, np.ones((2, 3)), [0, 1], "narrow.csv")
     with pytest.raises(StageError, match="X has 3 features"):
