@@ -24,6 +24,18 @@ from mlpipe.store.artifacts import ArtifactStore
 from mlpipe.types import Artifact, Release, StageResult, Target
 
 
+def remove_scratch(folder: Path) -> None:
+    """Remove an attempt's own folder; quickly where its outputs have been taken out of it."""
+    try:
+        outputs = folder / "outputs"
+        for name in os.listdir(outputs):  # noqa: PTH208 - a path object a name is what costs
+            os.rmdir(f"{outputs}/{name}")  # noqa: PTH106 - as above
+        outputs.rmdir()
+        folder.rmdir()
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 class Child:
     """One job in its own process.
 
@@ -85,7 +97,7 @@ class Child:
             sys.stdout.flush()
             sys.stderr.flush()
         if scratch := self._job.stage.get("scratch"):
-            shutil.rmtree(scratch, ignore_errors=True)
+            remove_scratch(Path(scratch))
 
     def _call(self) -> Any:
         plugin = self._plugin(self._job.plugin)

@@ -40,7 +40,7 @@ def _check(name: str, path: Path, stage: Stage) -> None:
             fix="Write it to the path that the stage is given for it"
             + (f" (it is placed at {place} afterwards)." if place else "."),
         )
-    if not path.resolve().is_relative_to(stage.scratch.resolve()):
+    if ".." in path.parts or not path.is_relative_to(stage.scratch):
         raise StageError(
             f'output "{name}" is at {path}, not where stage.output() said',
             where=stage.name,

@@ -4,7 +4,7 @@ import json
 import socket
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 _HEADER = struct.Struct("!I")
@@ -39,6 +39,9 @@ class Job:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     wrappers: tuple[str, ...] = ()
     release: Mapping[str, Any] = field(default_factory=dict)
+
+
+_JOB = tuple(each.name for each in fields(Job))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ def _exactly(channel: socket.socket, size: int) -> bytes:
 
 def to_message(number: int, job: Job) -> dict[str, Any]:
     """Write a job for the wire."""
-    return {"job": number, **asdict(job)}
+    return {"job": number, **{each: getattr(job, each) for each in _JOB}}
 
 
 def from_message(message: dict[str, Any]) -> tuple[int, Job]:

@@ -8,7 +8,7 @@ A field's type says what its value is, and so what the core does with it: ``Scri
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, cached_property
 from types import UnionType
 from typing import Annotated, Any, ClassVar, Final, Union, get_args, get_origin
 
@@ -120,7 +120,11 @@ class StageConfig(_Config):
 
     def roles(self) -> Iterator[tuple[tuple[str | int, ...], Role, str]]:
         """Yield (path of the field, role, value) for each value that has a role."""
-        return _walk(self, type(self), ())
+        return iter(self._roles)
+
+    @cached_property
+    def _roles(self) -> tuple[tuple[tuple[str | int, ...], Role, str], ...]:
+        return tuple(_walk(self, type(self), ()))
 
 
 def _walk(

@@ -3,7 +3,7 @@
 import ast
 import importlib.util
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class Checker:
     root: Path
     plugins: PluginManager
     problems: list[Problem]
-    names: Sequence[str]
+    names: Collection[str]
     _functions: dict[str, frozenset[str] | None] = field(default_factory=dict)
 
     def report(

@@ -138,8 +138,8 @@ def _loaded(
     params = _params(data, source, problems, overrides, environ)
     filled = _filled(data, source, problems, params, environ)
     recipe = _validated(filled, source, problems)
-    names = list(filled["stages"])
-    stages = Checker(recipe, source, root, plugins, problems, names).stages()
+    names = dict.fromkeys(filled["stages"])
+    stages = Checker(recipe, source, root, plugins, problems, names.keys()).stages()
     chosen = _target(recipe, source, problems, target)
     if problems:
         raise RecipeError(problems)

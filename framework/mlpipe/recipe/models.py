@@ -9,6 +9,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 _NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
 Name = Annotated[str, Field(pattern=_NAME)]
 
+_USES = re.compile(r"[A-Za-z][\w-]*\.[A-Za-z_]\w*")
+_REFERENCE = re.compile(r"[A-Za-z][\w-]*\.[A-Za-z_][\w-]*")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd]\s*)+")
 
@@ -84,7 +86,7 @@ class Budget(_Model):
 
 
 def _uses(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z][\w-]*\.[A-Za-z_]\w*", value):
+    if not _USES.fullmatch(value):
         raise ValueError("should be PLUGIN.VERB, as sagemaker.train")
     return value
 
@@ -96,7 +98,7 @@ def _env(value: object) -> object:
 
 
 def _reference(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z][\w-]*\.[A-Za-z_][\w-]*", value):
+    if not _REFERENCE.fullmatch(value):
         raise ValueError("should be STAGE.OUTPUT, as data.train")
     return value
 

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from stat import S_ISDIR
 
+_SMALL = 1 << 16
+
 
 def digest_path(path: Path, algorithm: str = "sha256") -> str:
     """Digest a file's bytes, or a folder's listing of relative paths and file digests.
@@ -25,7 +27,11 @@ def digest_path(path: Path, algorithm: str = "sha256") -> str:
             name = file.relative_to(path).as_posix()
             listing.update(f"{name}\0{digest_path(file, algorithm)}\n".encode())
         return f"{algorithm}:{listing.hexdigest()}"
-    with path.open("rb") as stream:
+    with path.open("rb", buffering=0) as stream:
+        start = stream.read(_SMALL)
+        if len(start) < _SMALL:  # file_digest's buffer costs more than a small file's bytes
+            return f"{algorithm}:{hashlib.new(algorithm, start).hexdigest()}"
+        stream.seek(0)
         return f"{algorithm}:{hashlib.file_digest(stream, algorithm).hexdigest()}"
 
 

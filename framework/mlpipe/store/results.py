@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from mlpipe.store.database import Database
@@ -30,6 +30,10 @@ class Output:
     status: str = ""
     place_status: str = ""
     size: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the output as JSON."""
+        return {each: getattr(self, each) for each in _OUTPUT}
 
     def artifact(self, name: str) -> Artifact:
         """Give the output as the artifact that later stages see."""
@@ -62,7 +66,8 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """Give the record as JSON."""
-        return asdict(self)
+        outputs = {name: output.to_json() for name, output in self.outputs.items()}
+        return {**{each: getattr(self, each) for each in _RECORD}, "outputs": outputs}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Record":
@@ -73,6 +78,10 @@ class Record:
         """
         outputs = {name: Output(**output) for name, output in data["outputs"].items()}
         return cls(**{**data, "outputs": outputs})
+
+
+_OUTPUT = tuple(each.name for each in fields(Output))
+_RECORD = tuple(each.name for each in fields(Record))
 
 
 class Results:

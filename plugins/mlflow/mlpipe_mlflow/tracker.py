@@ -1,8 +1,10 @@
 """Finding and making the MLflow runs of pipeline runs and stages."""
 
-from collections.abc import Mapping
+import getpass
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeVar
 
 from mlpipe import Event, ObserverContext, UserError
 from mlpipe_mlflow import adoption
@@ -14,6 +16,7 @@ from mlpipe_mlflow.writing import MetricBuffer, flat, log_params, log_tags, mill
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Run
+    from mlflow.store.entities import PagedList
 
 #: Only a pipeline run's MLflow run has this tag; only a stage's has the next.
 RECIPE_TAG = "mlpipe.recipe"
@@ -22,6 +25,11 @@ ATTEMPT_TAG = "mlpipe.attempt"
 PARENT_TAG = "mlflow.parentRunId"
 
 _PAGE = 1000
+
+#: Makes MLflow's pages open an experiment as one of model training.
+_KIND = MappingProxyType({"mlflow.experimentKind": "custom_model_development"})
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(slots=True)
@@ -100,21 +108,19 @@ class Tracker:
         family = self._families.get(run)
         experiments = [family.experiment] if family else self._experiments(run)
         condition = f"tags.`{PROJECT_TAG}` = '{self._project}' and tags.`{RUN_TAG}` = '{run}'"
-        found: list[Run] = []
-        token = None
-        while experiments and (token or not found):
-            page = self.client.search_runs(
+        if not experiments:
+            return []
+
+        def page(token: str | None) -> "PagedList[Run]":
+            return self.client.search_runs(
                 experiments,
                 f"{condition} and {more}" if more else condition,
                 max_results=_PAGE,
                 order_by=["attributes.start_time ASC"],
                 page_token=token,
             )
-            found += page
-            token = page.token
-            if not token:
-                break
-        return found
+
+        return list(_all(page))
 
     def _experiments(self, run: str) -> list[str]:
         start = self._starts.get(run)
@@ -122,14 +128,8 @@ class Tracker:
         if name is not None:
             known = self.client.get_experiment_by_name(name)
             return [known.experiment_id] if known else []
-        found = []
-        token = None
-        while True:
-            page = self.client.search_experiments(page_token=token)
-            found += [each.experiment_id for each in page]
-            token = page.token
-            if not token:
-                return found
+        pages = _all(lambda token: self.client.search_experiments(page_token=token))
+        return [each.experiment_id for each in pages]
 
     def _found(self, run: str) -> Family | None:
         runs = self.runs(run)
@@ -158,6 +158,7 @@ class Tracker:
             "mlpipe.command": str(data.get("command", "")),
             "mlflow.source.name": str(data.get("path", "")),
             "mlflow.source.type": "LOCAL",
+            "mlflow.user": _user(),
         }
         made = self.client.create_run(experiment, milliseconds(start), tags, run_name=run)
         return Family(data["recipe"], experiment, made.info.run_id)
@@ -168,7 +169,7 @@ class Tracker:
         known = self.client.get_experiment_by_name(name)
         if known is None:
             try:
-                return str(self.client.create_experiment(name, self._artifacts))
+                return str(self.client.create_experiment(name, self._artifacts, dict(_KIND)))
             except MlflowException as error:  # a stage's own MLflow calls may have been faster
                 known = self.client.get_experiment_by_name(name)
                 if known is None:
@@ -220,6 +221,24 @@ class Tracker:
         return family.stages[event.stage]
 
 
+def _all(page: "Callable[[str | None], PagedList[_Item]]") -> Iterator[_Item]:
+    """Give the items of all pages."""
+    token: str | None = None
+    while True:
+        items = page(token)
+        yield from items
+        token = items.token
+        if not token:
+            return
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may have no name for its user
+        return ""
+
+
 def _active(experiment: "Experiment") -> str:
     if experiment.lifecycle_stage != "active":
         raise UserError(
@@ -228,5 +247,4 @@ def _active(experiment: "Experiment") -> str:
             fix=f"Restore it (mlflow experiments restore -x {experiment.experiment_id}), "
             "or name another.",
         )
-    identifier: Any = experiment.experiment_id
-    return str(identifier)
+    return str(experiment.experiment_id)

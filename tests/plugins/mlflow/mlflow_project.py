@@ -159,7 +159,8 @@ class Pipeline:
 
     @property
     def client(self) -> MlflowClient:
-        return MlflowClient(f"sqlite:///{self.root}/mlflow.db")
+        uri = self.config.tracking_uri or f"sqlite:///{self.root}/mlflow.db"
+        return MlflowClient(uri, uri)
 
     def runs(self, experiment: str | None = None) -> list[Run]:
         known = self.client.get_experiment_by_name(experiment or self.recipe)

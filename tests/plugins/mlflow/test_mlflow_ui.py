@@ -1,12 +1,15 @@
 """``mlpipe ui``: really started, and looked at with a browser."""
 
+import contextlib
 import os
 import re
 import shutil
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -14,11 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
+from mlpipe import UserError
+from mlpipe_mlflow.config import TrackingConfig
 from tests.plugins.mlflow.mlflow_project import Pipeline
 
 CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
@@ -139,15 +145,90 @@ def test_the_page_shows_the_run_and_its_metrics(
     ui: Ui, tracked: Pipeline, browser: webdriver.Chrome
 ) -> None:
     experiment = tracked.parent().info.experiment_id
-    browser.get(f"{ui.url}/#/experiments/{experiment}/runs")
+    browser.get(f"{ui.url}/#/experiments/{experiment}")
     see(browser, "churn", tracked.run)
+    if picture := os.environ.get("MLPIPE_TEST_SCREENSHOT"):
+        browser.save_screenshot(picture)
     browser.get(f"{ui.url}/#/experiments/{experiment}/runs/{tracked.parent().info.run_id}")
     see(browser, "train.accuracy", "0.9625", "depth")
     browser.get(f"{ui.url}/#/experiments/{experiment}/runs/{tracked.nested('train').info.run_id}")
     page = see(browser, "accuracy", "0.9625", "loss", "0.2")
     assert "Finished" in page
-    if picture := os.environ.get("MLPIPE_TEST_SCREENSHOT"):
-        browser.save_screenshot(picture)
+
+
+def test_tracking_on_a_server(ui: Ui, root: Path, models: dict[str, Path]) -> None:
+    pipeline = Pipeline(root, recipe="remote", config=TrackingConfig(tracking_uri=ui.url))
+    pipeline.start(depth=4)
+    pipeline.begin("train", C=1.0)
+    pipeline.metric("train", 1, loss=0.5)
+    pipeline.say("train", "dataset", name="test", digest="sha256:1", location="t.csv")
+    facts = pipeline.model("train", models["tree"])
+    pipeline.end("train", metrics={"loss": 0.5})
+    pipeline.release(champion=facts)
+    pipeline.finish()
+    before = pipeline.picture()
+    assert [run.info.status for run in pipeline.runs()] == ["FINISHED", "FINISHED"]
+    assert pipeline.nested("train").data.metrics == {"loss": 0.5}
+    assert pipeline.aliases("remote") == {"champion": "1"}
+    pipeline.replay()
+    assert pipeline.picture() == before
+
+
+class Forward(socketserver.BaseRequestHandler):
+    """Passes bytes on between a client and the port ``server.target``."""
+
+    server: "Forwarder"
+
+    def handle(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.server.target)) as there:
+            back = threading.Thread(target=self.pump, args=(there, self.request))
+            back.start()
+            self.pump(self.request, there)
+            back.join()
+
+    @staticmethod
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+
+class Forwarder(socketserver.ThreadingTCPServer):
+    """A server that is reached through another port."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, port: int, target: int) -> None:
+        super().__init__(("127.0.0.1", port), Forward)
+        self.target = target
+
+
+def test_a_server_that_comes_back_is_told_what_follows(ui: Ui, root: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    config = TrackingConfig(tracking_uri=f"http://127.0.0.1:{port}")
+    pipeline = Pipeline(root, recipe="flaky", config=config)
+    with pytest.raises(UserError, match="does not answer"):
+        pipeline.start(depth=4)
+    pipeline.begin("early")
+    assert pipeline.reports == []
+    with Forwarder(port, int(ui.url.rpartition(":")[2])) as forwarder:
+        threading.Thread(target=forwarder.serve_forever, daemon=True).start()
+        pipeline.context.memory["link"].resting_until = 0.0  # the pause is over
+        pipeline.begin("train")
+        pipeline.end("train")
+        pipeline.finish()
+        forwarder.shutdown()
+    assert pipeline.reports == [f"http://127.0.0.1:{port} answers again; 2 events were not tracked"]
+    served = MlflowClient(ui.url)
+    experiment = served.get_experiment_by_name("flaky")
+    assert experiment is not None
+    names = {run.info.run_name for run in served.search_runs([experiment.experiment_id])}
+    assert names == {pipeline.run, "train"}
 
 
 def test_a_port_that_is_taken(ui: Ui, tracked: Pipeline) -> None:
