@@ -18,6 +18,10 @@ from mlpipe_mlflow.location import artifact_root, shown, tracking_uri
 #: How long the server has to end by itself once asked to, in seconds.
 PATIENCE = 10.0
 
+#: The list of experiments, in the view that MLflow has for model training; its own first page
+#: is the one for language models.
+_PAGE = "#/experiments?workflowType=machine_learning"
+
 
 def serve(root: Path, configured: str | None, host: str, port: int) -> int:
     """Run MLflow's server until it is stopped.
@@ -37,8 +41,8 @@ def serve(root: Path, configured: str | None, host: str, port: int) -> int:
     uri = _store(root, configured)
     port = _free(host, port)
     address = f"[{host}]" if ":" in host else host
-    print(f"http://{address}:{port}  shows {shown(uri)} · Ctrl-C stops it", file=sys.stderr)
-    sys.stderr.flush()
+    url = f"http://{address}:{port}/{_PAGE}"
+    print(f"{url}  shows {shown(uri)} · Ctrl-C stops it", file=sys.stderr, flush=True)
     return _until_stopped(_command(root, host, port), root, _environment(uri))
 
 

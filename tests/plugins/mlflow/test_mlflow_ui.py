@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from mlflow import MlflowClient
@@ -40,6 +41,7 @@ class Ui:
 
     process: "subprocess.Popen[str]"
     url: str
+    page: str
 
 
 def group_of(process: int) -> set[int]:
@@ -80,10 +82,10 @@ def ui(tracked: Pipeline) -> Iterator[Ui]:
     assert process.stderr is not None
     try:
         first = process.stderr.readline()
-        found = re.match(r"(http://127\.0\.0\.1:\d+)  shows sqlite:///\S+/mlflow\.db", first)
+        found = re.match(r"(http://127\.0\.0\.1:\d+)/#\S+  shows sqlite:///\S+/mlflow\.db", first)
         assert found, first
         wait_for(found[1], process)
-        yield Ui(process, found[1])
+        yield Ui(process, found[1], first.split()[0])
     finally:
         process.terminate()
         process.communicate(timeout=30)
@@ -145,10 +147,10 @@ def test_the_page_shows_the_run_and_its_metrics(
     ui: Ui, tracked: Pipeline, browser: webdriver.Chrome
 ) -> None:
     experiment = tracked.parent().info.experiment_id
-    browser.get(f"{ui.url}/#/experiments/{experiment}")
+    browser.get(ui.page)
+    see(browser, "Experiments", "churn")
+    browser.get(f"{ui.url}/#/experiments/{experiment}/runs?workflowType=machine_learning")
     see(browser, "churn", tracked.run)
-    if picture := os.environ.get("MLPIPE_TEST_SCREENSHOT"):
-        browser.save_screenshot(picture)
     browser.get(f"{ui.url}/#/experiments/{experiment}/runs/{tracked.parent().info.run_id}")
     see(browser, "train.accuracy", "0.9625", "depth")
     browser.get(f"{ui.url}/#/experiments/{experiment}/runs/{tracked.nested('train').info.run_id}")
@@ -259,7 +261,7 @@ def test_stopping_it_leaves_nothing(tracked: Pipeline, number: signal.Signals) -
     assert process.returncode == 0
     assert not [pid for pid in server if Path(f"/proc/{pid}").exists()]
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", int(url.rpartition(":")[2])))
+        listener.bind(("127.0.0.1", urlsplit(url).port))
 
 
 @pytest.mark.parametrize(

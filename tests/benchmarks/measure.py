@@ -1,0 +1,115 @@
+"""What a command costs: wall and CPU seconds and memory of its whole process tree."""
+
+import os
+import statistics
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a command cost.
+
+    Attributes:
+        wall: Seconds from start to end.
+        cpu: CPU seconds, user and system, of it and all processes that it waited for.
+        peak: Largest sum of resident memory over its processes, in MB, sampled.
+    """
+
+    wall: float
+    cpu: float
+    peak: float = 0.0
+
+
+def cost(
+    command: Sequence[str],
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    *,
+    memory: bool = False,
+) -> Cost:
+    """Run a command, which must succeed, and give its cost."""
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    begun = time.perf_counter()
+    watch = _Memory(process.pid) if memory else None
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - begun
+    process.returncode = os.waitstatus_to_exitcode(status)
+    peak = watch.stop() if watch else 0.0
+    assert process.returncode == 0, f"{command} ended with {process.returncode}"
+    return Cost(wall, usage.ru_utime + usage.ru_stime, peak)
+
+
+def medians(commands: Mapping[str, Callable[[], Cost]], rounds: int) -> dict[str, Cost]:
+    """Run several commands round robin, so that noise hits all of them; give medians.
+
+    The first round warms caches and does not count.
+    """
+    taken: dict[str, list[Cost]] = {name: [] for name in commands}
+    for number in range(rounds + 1):
+        for name, run in commands.items():
+            found = run()
+            if number:
+                taken[name].append(found)
+    return {
+        name: Cost(
+            statistics.median(each.wall for each in costs),
+            statistics.median(each.cpu for each in costs),
+            max(each.peak for each in costs),
+        )
+        for name, costs in taken.items()
+    }
+
+
+class _Memory:
+    """Samples the resident memory of a process and its descendants."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._peak = 0.0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> float:
+        """End sampling; give the peak in MB."""
+        self._done.set()
+        self._thread.join()
+        return self._peak
+
+    def _sample(self) -> None:
+        while not self._done.wait(0.2):
+            self._peak = max(self._peak, tree_memory(self._pid))
+
+
+def tree_memory(pid: int) -> float:
+    """Give the proportional set size, in MB, of a process and its descendants."""
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, IndexError):
+                continue
+            children.setdefault(parent, []).append(int(folder.name))
+    total, waiting = 0.0, [pid]
+    while waiting:
+        each = waiting.pop()
+        waiting.extend(children.get(each, ()))
+        try:
+            lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1000
+    return total
