@@ -1,5 +1,6 @@
 """``mlpipe init``."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -52,6 +53,7 @@ import csv
 import json
 import math
 import random
+import os
 from pathlib import Path
 
 
@@ -123,6 +125,7 @@ def init(
     for file, text in files.items():
         (folder / file).write_text(text, "utf-8")
     console = Console()
-    console.out(f"made {name}.yaml and pipeline.py in {folder}")
-    step = "" if folder == Path.cwd() else f"cd {folder} && "
+    where = os.path.relpath(folder)
+    console.out(f"made {name}.yaml and pipeline.py in {where}")
+    step = "" if where == "." else f"cd {where} && "
     console.out(f"next:  {step}mlpipe run {name}")

@@ -97,7 +97,7 @@ class Stage:
         default=lambda kind, payload: None, repr=False
     )
 
-    def output(self, name: str, place: str | None = None) -> Path:
+    def output(self, name: str, place: str | None = None, *, file: str | None = None) -> Path:
         """Give a path to write an output to: new, empty, its parents made.
 
         Return the path in ``StageResult.outputs``; on success it is digested, moved into the
@@ -106,15 +106,16 @@ class Stage:
         Args:
             name: The output's name.
             place: Where the output belongs in the project, relative to its root; left out,
-                the output lives in the store only. The file name, and so the extension, is
-                kept.
+                the output lives in the store only.
+            file: What the file or folder is called, extension included; the place's name, else
+                the output's, when left out.
         """
         if not _OUTPUT_NAME.fullmatch(name):
             raise StageError(
                 f'"{name}" cannot name an output',
                 fix="Use letters, digits, _ and -, beginning with a letter.",
             )
-        path = self.scratch / "outputs" / name / (Path(place).name if place else name)
+        path = self.scratch / "outputs" / name / (file or (Path(place).name if place else name))
         path.parent.mkdir(parents=True, exist_ok=True)
         if place is not None:
             self._places[name] = os.path.normpath(place)

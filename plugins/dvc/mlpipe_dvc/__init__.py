@@ -7,6 +7,6 @@ from mlpipe_dvc.config import PrepareConfig
 @hookimpl
 def prepare(config: PrepareConfig, stage: Stage) -> StageResult:
     """Make data sets from a source and put them under DVC."""
-    from mlpipe_dvc.prepare import run
+    from mlpipe_dvc.preparing import run
 
     return run(config, stage)

@@ -45,7 +45,7 @@ def run(config: EvaluateConfig, stage: Stage) -> StageResult:
         for name, result in measured.items()
         for metric, value in result.metrics.items()
     }
-    report = stage.output("report").with_name("report.json")
+    report = stage.output("report", file="report.json")
     report.write_text(json.dumps(_report(config, stage, test, measured), indent=2) + "\n")
     stage.emit("artifact", output="report")
     return StageResult(

@@ -54,7 +54,7 @@ def _model(job: TrainingJob, finished: FinishedJob, stage: Stage) -> Path:
             where=job.program,
             fix='Save it in the folder that os.environ["SM_MODEL_DIR"] names.',
         )
-    archive = stage.output("model").with_name("model.tar.gz")
+    archive = stage.output("model", file="model.tar.gz")
     pack(finished.model_dir, job.sources, job.program, archive)
     return archive
 
