@@ -1,13 +1,16 @@
 """What a command costs: wall and CPU seconds and memory of its whole process tree."""
 
 import os
+import signal
 import statistics
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 
 @dataclass(frozen=True)
@@ -16,8 +19,8 @@ class Cost:
 
     Attributes:
         wall: Seconds from start to end.
-        cpu: CPU seconds, user and system, of it and all processes that it waited for.
-        peak: Largest sum of resident memory over its processes, in MB, sampled.
+        cpu: CPU seconds, user and system, of it and all processes that were waited for.
+        peak: Largest sum of memory over its processes, in MB, sampled; 0 when not asked for.
     """
 
     wall: float
@@ -25,29 +28,53 @@ class Cost:
     peak: float = 0.0
 
 
+class TookTooLong(Exception):
+    """A command was not done within its limit and was killed."""
+
+
 def cost(
     command: Sequence[str],
     cwd: Path,
     env: Mapping[str, str] | None = None,
     *,
+    limit: float = 240.0,
     memory: bool = False,
 ) -> Cost:
-    """Run a command, which must succeed, and give its cost."""
-    process = subprocess.Popen(
-        command,
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    begun = time.perf_counter()
-    watch = _Memory(process.pid) if memory else None
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - begun
-    process.returncode = os.waitstatus_to_exitcode(status)
-    peak = watch.stop() if watch else 0.0
-    assert process.returncode == 0, f"{command} ended with {process.returncode}"
+    """Run a command, which must succeed, and give its cost.
+
+    Args:
+        command: The program and its arguments.
+        cwd: The folder to run it in.
+        env: Variables to add to this process's.
+        limit: Seconds after which its whole process group is killed.
+        memory: Whether to sample memory, which itself takes about one percent of a CPU.
+
+    Raises:
+        TookTooLong: It was not done within the limit.
+    """
+    with tempfile.TemporaryFile() as output:
+        begun = time.perf_counter()
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        late = threading.Event()
+        timer = threading.Timer(limit, _kill, (process.pid, late))
+        timer.start()
+        watch = _Memory(process.pid) if memory else None
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - begun
+        timer.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        peak = watch.stop() if watch else 0.0
+        if late.is_set():
+            raise TookTooLong(f"{command[0]}: not done within {limit:g} s")
+        assert process.returncode == 0, f"{command}: exit {process.returncode}\n{_tail(output)}"
     return Cost(wall, usage.ru_utime + usage.ru_stime, peak)
 
 
@@ -62,35 +89,16 @@ def medians(commands: Mapping[str, Callable[[], Cost]], rounds: int) -> dict[str
             found = run()
             if number:
                 taken[name].append(found)
-    return {
-        name: Cost(
-            statistics.median(each.wall for each in costs),
-            statistics.median(each.cpu for each in costs),
-            max(each.peak for each in costs),
-        )
-        for name, costs in taken.items()
-    }
+    return {name: median(costs) for name, costs in taken.items()}
 
 
-class _Memory:
-    """Samples the resident memory of a process and its descendants."""
-
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
-        self._peak = 0.0
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> float:
-        """End sampling; give the peak in MB."""
-        self._done.set()
-        self._thread.join()
-        return self._peak
-
-    def _sample(self) -> None:
-        while not self._done.wait(0.2):
-            self._peak = max(self._peak, tree_memory(self._pid))
+def median(costs: Sequence[Cost]) -> Cost:
+    """Give the median seconds and the largest memory of several runs."""
+    return Cost(
+        statistics.median(each.wall for each in costs),
+        statistics.median(each.cpu for each in costs),
+        max(each.peak for each in costs),
+    )
 
 
 def tree_memory(pid: int) -> float:
@@ -113,3 +121,34 @@ def tree_memory(pid: int) -> float:
             continue
         total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1000
     return total
+
+
+class _Memory:
+    """Samples the memory of a process and its descendants."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._peak = 0.0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> float:
+        """End sampling; give the peak in MB."""
+        self._done.set()
+        self._thread.join()
+        return self._peak
+
+    def _sample(self) -> None:
+        while not self._done.wait(0.3):
+            self._peak = max(self._peak, tree_memory(self._pid))
+
+
+def _kill(group: int, late: threading.Event) -> None:
+    late.set()
+    os.killpg(group, signal.SIGKILL)
+
+
+def _tail(output: IO[bytes]) -> str:
+    output.seek(0)
+    return output.read().decode(errors="replace")[-2000:]

@@ -67,8 +67,9 @@ def parse_gate(metric: str, text: str) -> Gate:
     """
     match = _FORM.fullmatch(text)
     try:
-        if match is not None:
-            return Gate(metric, match[1], float(match[2]))
+        bound = float(match[2]) if match is not None else math.nan
     except ValueError:
-        pass
+        bound = math.nan
+    if match is not None and math.isfinite(bound):
+        return Gate(metric, match[1], bound)
     raise ValueError(f'"{text}" is no bound: write a sign and a number, as ">= 0.94"')

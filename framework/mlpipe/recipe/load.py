@@ -1,28 +1,26 @@
 """Reading a recipe: parse, extend, override, substitute, validate, check."""
 
+import gc
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from mlpipe.errors import UserError
 from mlpipe.plugins.manager import PluginManager
 from mlpipe.recipe.checks import Checker
+from mlpipe.recipe.extends import read_extended
+from mlpipe.recipe.filling import Filling
 from mlpipe.recipe.loaded import LoadedRecipe, LoadedStage, Source
 from mlpipe.recipe.models import Recipe
+from mlpipe.recipe.params import Parameters, load_params, overridden, parse_set
 from mlpipe.recipe.problems import Problem, RecipeError, nearest
 from mlpipe.recipe.project import find, project_root
-from mlpipe.recipe.substitute import (
-    Unresolvable,
-    located_references,
-    references,
-    resolve_static,
-)
+from mlpipe.recipe.substitute import located_references, unescaped
 from mlpipe.recipe.validation import explain
-from mlpipe.recipe.yamltree import Tree, build, merge, read
+from mlpipe.recipe.yamltree import build
 from mlpipe.types import Target
 
 _TYPES = ("local", "aws")
@@ -48,12 +46,14 @@ def load(
     Raises:
         RecipeError: With every problem.
     """
-    tree = _extended(path, ())
-    data, problems = build(tree)
-    data.setdefault("name", path.stem)
-    source = Source(path, tree)
-    root = project_root(path.resolve().parent)
-    return _loaded(data, source, root, problems, plugins, params or {}, target, environ)
+    with _without_garbage_collection():
+        tree, problems = read_extended(path)
+        data, more = build(tree)
+        data.setdefault("name", path.stem)
+        source = Source(path, tree)
+        root = project_root(path.resolve().parent)
+        found = [*problems, *more]
+        return _loaded(data, source, root, found, plugins, params or {}, target, environ)
 
 
 def from_model(
@@ -74,54 +74,31 @@ def from_model(
         params: Parameters to override.
         target: Where to run.
         environ: What ``${env.NAME}`` refers to.
+
+    Raises:
+        RecipeError: With every problem.
     """
     data = recipe.model_dump(mode="json", by_alias=True, exclude_unset=True)
     source = Source(root)
-    return _loaded(data, source, root.resolve(), [], plugins, params or {}, target, environ)
+    problems = []
+    if recipe.extends is not None:
+        problems.append(source.problem(("extends",), "only a recipe in a file can extend another"))
+    return _loaded(data, source, root.resolve(), problems, plugins, params or {}, target, environ)
 
 
-def parse_set(text: str) -> tuple[str, Any]:
-    """Read ``params.NAME=VALUE`` (``params.`` may be left out); the value is YAML.
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Put off the collector: a large recipe is many objects, and all of them stay.
 
-    Raises:
-        UserError: It is no such text.
+    Of 10,000 stages it takes a third of the time to load them.
     """
-    name, sign, value = text.partition("=")
-    name = name.strip().removeprefix("params.")
-    if not sign or not name:
-        raise UserError(f"--set {text}: is no assignment", fix="Write --set params.NAME=VALUE.")
+    enabled = gc.isenabled()
+    gc.disable()
     try:
-        return name, yaml.safe_load(value) if value else ""
-    except yaml.YAMLError:
-        return name, value
-
-
-def load_params(path: Path) -> dict[str, Any]:
-    """Read a file of parameters, YAML or JSON.
-
-    Raises:
-        RecipeError: It cannot be read, or is no mapping.
-    """
-    values, problems = build(read(path))
-    if problems:
-        raise RecipeError(problems)
-    return values
-
-
-def _extended(path: Path, chain: tuple[Path, ...]) -> Tree:
-    tree = read(path)
-    base, _ = build(tree)
-    parent = base.get("extends")
-    if not isinstance(parent, str):
-        return tree
-    other = path.parent / parent
-    if other.resolve() in (path.resolve(), *(each.resolve() for each in chain)):
-        names = " → ".join(str(each.name) for each in (*chain, path, other))
-        raise RecipeError([tree.problem(("extends",), f"recipes extend each other: {names}")])
-    if not other.is_file():
-        hint = nearest(other.name, [each.name for each in sorted(other.parent.glob("*.y*ml"))])
-        raise RecipeError([tree.problem(("extends",), f'there is no recipe "{parent}"', hint)])
-    return merge(_extended(other, (*chain, path)), tree)
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _loaded(
@@ -135,15 +112,48 @@ def _loaded(
     environ: Mapping[str, str] | None,
 ) -> LoadedRecipe:
     environ = os.environ if environ is None else environ
+    _check_secrets(data, source, problems)
     params = _params(data, source, problems, overrides, environ)
-    filled = _filled(data, source, problems, params, environ)
+    filled = Filling(source, params, environ, problems).recipe(data)
     recipe = _validated(filled, source, problems)
-    names = dict.fromkeys(filled["stages"])
-    stages = Checker(recipe, source, root, plugins, problems, names.keys()).stages()
+    names = list(filled["stages"])
+    stages = Checker(recipe, source, root, plugins, params, problems, names).stages()
     chosen = _target(recipe, source, problems, target)
     if problems:
         raise RecipeError(problems)
-    return LoadedRecipe(recipe, source, root, params, chosen, stages)
+    return LoadedRecipe(recipe, source, root, unescaped(params), chosen, stages)
+
+
+def _check_secrets(data: Mapping[str, Any], source: Source, problems: list[Problem]) -> None:
+    """Report references to secrets, whose values would be written into the run's record."""
+    stages = data.get("stages")
+    specs = stages.values() if isinstance(stages, Mapping) else ()
+    lists = [spec.get("secrets") for spec in specs if isinstance(spec, Mapping)]
+    secrets = {name for each in lists if isinstance(each, list | str) for name in _names(each)}
+    for where, reference, written in located_references(data, ()) if secrets else ():
+        if reference.root == "env" and reference.rest in secrets:
+            message = f"{reference.rest} is a secret, and this would write it into the run's record"
+            hint = "Let the stage's code read it from its environment."
+            problems.append(source.problem(where, message, hint, within=written))
+
+
+def _names(value: list[Any] | str) -> list[str]:
+    return [value] if isinstance(value, str) else [each for each in value if isinstance(each, str)]
+
+
+def _params(
+    data: Mapping[str, Any],
+    source: Source,
+    problems: list[Problem],
+    overrides: Mapping[str, Any],
+    environ: Mapping[str, str],
+) -> dict[str, Any]:
+    declared = data.get("params")
+    raw = declared if isinstance(declared, Mapping) else {}
+    parameters = Parameters(overridden(raw, overrides, source, problems), source, environ)
+    values = parameters.values()
+    problems.extend(parameters.problems)
+    return values
 
 
 def _validated(data: dict[str, Any], source: Source, problems: list[Problem]) -> Recipe:
@@ -152,8 +162,10 @@ def _validated(data: dict[str, Any], source: Source, problems: list[Problem]) ->
         return Recipe.model_validate(data)
     except ValidationError as error:
         found = explain(error, Recipe)
+    # A value that could not be filled in is a problem already.
+    shown = [each for each in found if not each.pending or not problems]
     problems.extend(
-        source.problem(each.path, each.message, each.hint, key=each.key) for each in found
+        source.problem(each.path, each.message, each.hint, key=each.key) for each in shown
     )
     try:
         return Recipe.model_validate(_without(data, [each.path for each in found]))
@@ -175,108 +187,7 @@ def _without(data: dict[str, Any], paths: list[tuple[str | int, ...]]) -> dict[s
             kept["stages"].pop(path[1], None)
         else:
             kept["stages"][path[1]] = {k: v for k, v in stage.items() if k != path[2]}
-    return kept
-
-
-def _params(
-    data: Mapping[str, Any],
-    source: Source,
-    problems: list[Problem],
-    overrides: Mapping[str, Any],
-    environ: Mapping[str, str],
-) -> dict[str, Any]:
-    declared = data.get("params") or {}
-    if not isinstance(declared, Mapping):
-        return {}
-    raw = dict(declared)
-    for name, value in overrides.items():
-        if name not in raw:
-            hint = nearest(name, raw, "Its parameters")
-            problems.append(source.problem(("params",), f'there is no parameter "{name}"', hint))
-        elif isinstance(value, Mapping) and isinstance(raw[name], Mapping):
-            raw[name] = _overlaid(raw[name], value)
-        else:
-            raw[name] = value
-    return _resolved_params(raw, source, problems, environ)
-
-
-def _overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        merged[key] = _overlaid(old, value) if both else value  # type: ignore[arg-type]
-    return merged
-
-
-def _resolved_params(
-    raw: dict[str, Any], source: Source, problems: list[Problem], environ: Mapping[str, str]
-) -> dict[str, Any]:
-    """Fill in parameters that refer to the environment or to other parameters."""
-    values = raw
-    for _ in range(len(raw) + 1):
-        try:
-            following = {
-                name: resolve_static(value, values, environ) for name, value in values.items()
-            }
-        except (Unresolvable, RecursionError):
-            break
-        if following == values:
-            if all(reference.deferred for reference in references(values)):
-                return values
-            break
-        values = following
-    reported = len(problems)
-    for name, value in raw.items():
-        try:
-            resolve_static(value, raw, environ)
-        except Unresolvable as error:
-            problems.append(source.problem(("params", name), error.what, error.fix or ""))
-    if len(problems) == reported:
-        problems.append(source.problem(("params",), "parameters refer to each other in a circle"))
-    return raw
-
-
-def _filled(
-    data: dict[str, Any],
-    source: Source,
-    problems: list[Problem],
-    params: Mapping[str, Any],
-    environ: Mapping[str, str],
-) -> dict[str, Any]:
-    """Fill in references everywhere; report those that cannot be, each where it stands."""
-
-    def fill(value: Any, path: tuple[str | int, ...]) -> Any:
-        if isinstance(value, str):
-            if "${" not in value:
-                return value
-            try:
-                return resolve_static(value, params, environ)
-            except Unresolvable:
-                problems.extend(_unresolvable(value, path, source, params, environ))
-                return value
-        if isinstance(value, Mapping):
-            return {key: fill(item, (*path, key)) for key, item in value.items()}
-        if isinstance(value, list):
-            return [fill(item, (*path, i)) for i, item in enumerate(value)]
-        return value
-
-    rest = {key: fill(value, (key,)) for key, value in data.items() if key != "params"}
-    return {**rest, **({"params": dict(params)} if "params" in data else {})}
-
-
-def _unresolvable(
-    text: str,
-    path: tuple[str | int, ...],
-    source: Source,
-    params: Mapping[str, Any],
-    environ: Mapping[str, str],
-) -> Iterator[Problem]:
-    for _, _, written in located_references(text, ()):
-        try:
-            resolve_static(written, params, environ)
-        except Unresolvable as error:
-            yield source.problem(path, error.what, error.fix or "", within=written)
+    return {"name": "recipe", **kept}
 
 
 def _target(recipe: Recipe, source: Source, problems: list[Problem], name: str | None) -> Target:

@@ -33,7 +33,7 @@ class LoadedStage:
         upstream: Stages that come before it, in the recipe's order.
         declares: What it will produce.
         gates: Bounds on its metrics.
-        recipe: Where it stands, for problems found later.
+        source: Where it stands, for problems found later.
     """
 
     name: str

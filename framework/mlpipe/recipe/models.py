@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -29,7 +29,7 @@ def _listed(value: object) -> object:
 
 
 #: Seconds as a number, or a text like ``10m`` or ``1h30m``.
-Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
 Names = Annotated[list[Name], BeforeValidator(_listed)]
 
 
@@ -48,8 +48,8 @@ class Retry(_Model):
     """
 
     attempts: int = Field(3, ge=1, le=100)
-    delay: Annotated[float, BeforeValidator(_seconds), Field(ge=0)] = 1.0
-    backoff: float = Field(2.0, ge=1)
+    delay: Annotated[float, BeforeValidator(_seconds), Field(ge=0, allow_inf_nan=False)] = 1.0
+    backoff: float = Field(2.0, ge=1, allow_inf_nan=False)
     max_delay: Duration = 300.0
 
     def pause(self, attempt: int) -> float:
@@ -97,6 +97,14 @@ def _env(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
+def _bound(value: object) -> object:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(  # noqa: TRY004 - pydantic's
+            f'{value} is no bound: write a sign and a number, as ">= {value}"'
+        )
+    return value
+
+
 def _reference(value: str) -> str:
     if not _REFERENCE.fullmatch(value):
         raise ValueError("should be STAGE.OUTPUT, as data.train")
@@ -127,7 +135,7 @@ class StageSpec(_Model):
     with_: dict[str, Any] = Field(default_factory=dict, alias="with")
     inputs: dict[Name, Annotated[str, AfterValidator(_reference)]] = {}
     needs: Names = []
-    gate: dict[str, str] = {}
+    gate: dict[str, Annotated[str, BeforeValidator(_bound)]] = {}
     on_gate_failure: OnGateFailure | None = None
     retry: Annotated[Retry | None, BeforeValidator(_retry)] = None
     timeout: Duration | None = None
@@ -147,7 +155,7 @@ class TargetSpec(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    type: str | None = Field(None, pattern="^(local|aws)$")
+    type: Literal["local", "aws"] | None = None
 
     def settings(self) -> dict[str, Any]:
         """Give all keys but ``type``."""

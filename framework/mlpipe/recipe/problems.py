@@ -5,8 +5,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from unicodedata import combining, east_asian_width
 
 from mlpipe.errors import ExitCode, MlpipeError
+
+#: Longer lines are shown in part.
+_WIDTH = 120
+#: Of more names than these, only some are listed.
+_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +57,20 @@ class Problem:
 
     def render(self) -> str:
         """Write the problem with its line and a caret below what is meant."""
-        head = (
-            f"{self.place}: {self.path}: {self.message}"
-            if self.path
-            else (f"{self.place}: {self.message}")
-        )
-        lines = [head, *self._excerpt()]
+        head = ": ".join(part for part in (str(self.place), self.path, self.message) if part)
+        lines = [*head.splitlines(), *self._excerpt()]
         lines.extend(f"   {line}" for line in self.hint.splitlines())
-        return "\n".join(lines)
+        return "\n".join(map(_printable, lines))
 
     def _excerpt(self) -> list[str]:
         if not self.source.strip():
             return []
+        start = self.place.column - 1
+        shown, before = _part(self.source, start)
+        length = min(self.place.length, max(1, len(shown.rstrip("…")) - before))
         number = f"{self.place.line:>5}"
-        before = "".join("\t" if c == "\t" else " " for c in self.source[: self.place.column - 1])
-        room = max(1, len(self.source) - self.place.column + 1)
-        carets = "^" * min(self.place.length, room)
-        return [f"{number} │ {self.source}", f"{' ' * len(number)} │ {before}{carets}"]
+        carets = _blank(shown[:before]) + "^" * _width(shown[before : before + length] or " ")
+        return [f"{number} │ {shown}", f"{' ' * len(number)} │ {carets}"]
 
 
 class RecipeError(MlpipeError):
@@ -100,5 +103,39 @@ def nearest(name: object, known: Iterable[str], also: str = "") -> str:
     close = get_close_matches(str(name), names, 1)
     parts = [f'Did you mean "{close[0]}"?'] if close else []
     if also:
-        parts.append(f"{also}: {', '.join(names) or 'none'}.")
+        parts.append(f"{also}: {listed(names)}.")
     return " ".join(parts)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Write names in a row; of many only some."""
+    if len(names) <= _LISTED:
+        return ", ".join(names) or "none"
+    return f"{', '.join(names[:_LISTED])} and {len(names) - _LISTED:,} more"
+
+
+def _part(line: str, column: int) -> tuple[str, int]:
+    """Give the part of a line around a column, and where the column is in it."""
+    first = max(0, min(column - _WIDTH // 2, len(line) - _WIDTH)) if column > _WIDTH // 2 else 0
+    shown = line[first : first + _WIDTH]
+    if first + _WIDTH < len(line):
+        shown += "…"
+    return (f"…{shown}", column - first + 1) if first else (shown, column)
+
+
+def _blank(text: str) -> str:
+    """Give white space as wide as a text, tabs kept."""
+    return "".join("\t" if each == "\t" else " " * _width(each) for each in text)
+
+
+def _width(text: str) -> int:
+    """Count the terminal's columns that a text takes."""
+    wide = sum(east_asian_width(each) in "WF" for each in text)
+    return len(text) + wide - sum(combining(each) != 0 for each in text)
+
+
+def _printable(line: str) -> str:
+    """Replace what a terminal would obey instead of showing."""
+    return "".join(
+        each if each.isprintable() or each == "\t" else "\N{REPLACEMENT CHARACTER}" for each in line
+    )

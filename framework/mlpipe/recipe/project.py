@@ -9,6 +9,22 @@ _MARKS = (".mlpipe", "pyproject.toml", ".git")
 _ENDINGS = (".yaml", ".yml")
 
 
+def is_file(path: Path) -> bool:
+    """Tell whether there is such a file. No name that the system refuses is one."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether there is such a folder; as ``is_file``."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def project_root(start: Path) -> Path:
     """Give the nearest folder, from ``start`` upward, that is a project's; else ``start``.
 
@@ -28,10 +44,10 @@ def find(name: str, cwd: Path) -> Path:
         RecipeError: There is none; recipes that are there are named.
     """
     for path in _candidates(name, cwd):
-        if path.is_file():
+        if is_file(path):
             return path
     path = cwd / name
-    if path.is_dir() and any(path.iterdir()) and not name.endswith(_ENDINGS):
+    if is_folder(path) and any(path.iterdir()) and not name.endswith(_ENDINGS):
         inside = [each.name for each in sorted(path.glob("*.y*ml"))]
         hint = nearest(name, inside, "In it") if inside else "Name a recipe's file."
         raise RecipeError([Problem(Place(path), "", "is a folder, not a recipe", hint)])

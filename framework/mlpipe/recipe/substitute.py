@@ -14,6 +14,7 @@ from mlpipe.errors import UserError
 from mlpipe.recipe.problems import nearest
 
 _REFERENCE = re.compile(r"\$?\$\{([^{}]*)\}")
+_OPENING = re.compile(r"\$?\$\{[^{}]*\}?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def _text(text: str, lookup: Lookup, *, final: bool) -> Any:
         found = lookup(Reference.parse(match[1]))
         if isinstance(found, Reference):
             return match[0]
-        return found if isinstance(found, str) else json.dumps(found)
+        return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
 
     return _REFERENCE.sub(replace, text)
 
@@ -111,6 +112,13 @@ def located_references(
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from located_references(item, (*path, index))
+
+
+def malformed(text: str) -> Iterator[str]:
+    """Yield each ``${`` of a text that is neither a reference nor escaped, with what follows."""
+    for match in _OPENING.finditer(text):
+        if not match[0].startswith("$$") and not match[0].endswith("}"):
+            yield match[0]
 
 
 def resolve_deferred(value: Any, values: Mapping[str, Mapping[str, Any]]) -> Any:
@@ -145,50 +153,78 @@ def resolve_run(value: Any, run: str) -> Any:
     return substitute(value, lambda each: run if each.root == "run" else each, final=True)
 
 
+def unescaped(value: Any) -> Any:
+    """Turn ``$${`` into ``${`` in a value whose references have all been filled in."""
+    return substitute(value, lambda each: each, final=True)
+
+
 def resolve_static(value: Any, params: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
     """Fill in parameters and environment.
+
+    Args:
+        value: Any JSON value.
+        params: The parameters, their own references filled in.
+        environ: The environment.
 
     Raises:
         Unresolvable: There is no such parameter or variable, or no such kind of reference.
     """
 
     def lookup(reference: Reference) -> Any:
-        if reference.deferred:
-            _check_deferred(reference)
-            return reference
         if reference.root == "params":
-            return find_parameter(reference, params)
-        if reference.root == "env":
-            if reference.rest not in environ:
-                raise Unresolvable(
-                    f"the environment variable {reference.rest} is not set",
-                    fix=f"Set {reference.rest}, or make it a parameter with a default.",
-                )
-            return environ[reference.rest]
+            return find_parameter(reference.rest, params)
+        return look_up_other(reference, environ)
+
+    return substitute(value, lookup)
+
+
+def look_up_other(reference: Reference, environ: Mapping[str, str]) -> Any:
+    """Give the value of a reference that is to no parameter; a deferred one is left as it is.
+
+    Raises:
+        Unresolvable: There is no such variable, or no such kind of reference.
+    """
+    if reference.deferred:
+        _check_deferred(reference)
+        return reference
+    if reference.root != "env":
         raise Unresolvable(
             f"there is no ${{{reference.root}…}}",
             fix="There are ${params.NAME}, ${env.NAME}, ${run.id} and ${stages.STAGE.VALUE}."
             " Write $${ for a plain ${.",
         )
+    if reference.rest not in environ:
+        raise Unresolvable(
+            f"the environment variable {reference.rest} is not set",
+            fix=f"Set {reference.rest}, or make it a parameter with a default.",
+        )
+    return environ[reference.rest]
 
-    return substitute(value, lookup)
 
-
-def find_parameter(reference: Reference, params: Mapping[str, Any]) -> Any:
+def find_parameter(name: str, params: Mapping[str, Any]) -> Any:
     """Give a parameter's value by dotted name.
 
     Raises:
         Unresolvable: There is none.
     """
     found: Any = params
-    for part in reference.rest.split("."):
+    for part in name.split("."):
         if not isinstance(found, Mapping) or part not in found:
-            known = list(found) if isinstance(found, Mapping) else []
-            raise Unresolvable(
-                f'there is no parameter "{reference.rest}"', fix=nearest(part, known, "Parameters")
-            )
+            raise no_parameter(name, part, found)
         found = found[part]
     return found
+
+
+def no_parameter(name: str, part: str, among: Any) -> Unresolvable:
+    """Make the error of a parameter that is not there.
+
+    Args:
+        name: Its dotted name.
+        part: The part of it that is not found.
+        among: What that part is looked for in.
+    """
+    known = list(among) if isinstance(among, Mapping) else []
+    return Unresolvable(f'there is no parameter "{name}"', fix=nearest(part, known, "Parameters"))
 
 
 def _check_deferred(reference: Reference) -> None:

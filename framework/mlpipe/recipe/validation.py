@@ -1,7 +1,8 @@
 """Turning what pydantic says into problems a reader of the recipe understands."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -20,22 +21,24 @@ class Explained:
         message: What.
         hint: What to do, or ``""``.
         key: Whether the key is meant, and not its value.
+        pending: Whether it may go away once the references in the value are filled in.
     """
 
     path: tuple[str | int, ...]
     message: str
     hint: str = ""
     key: bool = False
+    pending: bool = False
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> list[Explained]:
-    """Explain all errors, but those of values that are filled in later."""
+    """Explain all errors."""
     found: dict[tuple[tuple[str | int, ...], str], Explained] = {}
     for each in error.errors(include_url=False):
-        if any(reference.deferred for reference in references(_plain(each["input"]))):
-            continue
-        path = _path(each["loc"], model, whole=each["type"] in ("extra_forbidden", "missing"))
-        explained = _explain(path, each, model)
+        of_key = each["type"] in ("extra_forbidden", "missing")
+        explained = _explain(_path(each["loc"], model, whole=of_key), each, model)
+        pending = not of_key and any(references(_plain(each["input"])))
+        explained = replace(explained, pending=pending)
         found.setdefault((explained.path, explained.message), explained)
     return list(_without_alternatives(list(found.values())))
 
@@ -49,23 +52,28 @@ def _explain(path: tuple[str | int, ...], error: Any, model: type[BaseModel]) ->
         return Explained(path[:-1], "is no name", _NAMES, key=True)
     if kind == "missing":
         return Explained(path[:-1], f'"{path[-1]}" is missing', key=True)
-    if kind == "value_error":
-        text = str(error["ctx"]["error"])
+    if kind in ("value_error", "assertion_error"):
+        text = str(error["ctx"]["error"]) or "is not valid"
         return Explained(path, f"{text[0].lower()}{text[1:]}")
     if kind == "string_pattern_mismatch":
-        pattern = error["ctx"]["pattern"]
-        return Explained(path, f"{given!r} does not match {pattern}", _hint_for(pattern))
-    message = str(error["msg"]).partition(",")[0].removeprefix("Input ")
+        return _mismatch(path, given, error["ctx"]["pattern"])
+    if kind in ("literal_error", "enum"):
+        expected = error["ctx"]["expected"]
+        hint = nearest(given, re.findall(r"'([^']*)'", expected))
+        return Explained(path, f"should be {expected}, and is {_show(given)}", hint)
+    message = re.sub(r", (unable to|got) .*", "", str(error["msg"])).removeprefix("Input ")
     return Explained(path, f"{message[0].lower()}{message[1:]}, and is {_show(given)}")
 
 
 _NAMES = "Names have letters, digits, _ and -, and begin with a letter."
 
 
-def _hint_for(pattern: str) -> str:
+def _mismatch(path: tuple[str | int, ...], given: Any, pattern: str) -> Explained:
     if ":" in pattern:
-        return "Write module:function."
-    return _NAMES if pattern.startswith("^[A-Za-z]") else ""
+        return Explained(path, f"{_show(given)} is no function", "Write module:function.")
+    if pattern.startswith("^[A-Za-z]"):
+        return Explained(path, f"{_show(given)} is no name", _NAMES)
+    return Explained(path, f"{_show(given)} does not match {pattern}")
 
 
 def _show(value: Any) -> str:

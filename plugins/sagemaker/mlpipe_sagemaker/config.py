@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from typing import ClassVar
+from pathlib import PurePosixPath
+from typing import Annotated, ClassVar, Self
 
-from pydantic import field_validator
+from pydantic import Field, field_validator, model_validator
 
-from mlpipe import Declares, Scalar, Script, StageConfig
+from mlpipe import Declares, InputFile, Scalar, Script, StageConfig
+
+HyperparameterName = Annotated[str, Field(min_length=1)]
 
 
 class TrainConfig(StageConfig):
@@ -14,37 +17,58 @@ class TrainConfig(StageConfig):
 
     Each input of the stage is a channel of its name: the script finds its files in the folder
     ``SM_CHANNEL_<NAME>``. It leaves its model in ``SM_MODEL_DIR``.
-
-    Attributes:
-        script: The training script. It and the project modules that it imports are shipped
-            with the model.
-        hyperparameters: Passed as ``--name value``, as SageMaker does.
-        metrics: Regular expressions by metric name; the first group of a line of the log that
-            matches is the metric, and the last one counts.
-        python: The interpreter to train with; the one that runs mlpipe when left out.
     """
 
     backends: ClassVar[tuple[str, ...]] = ("local", "aws")
 
-    script: Script
-    hyperparameters: dict[str, Scalar] = {}
-    metrics: dict[str, str] = {}
-    python: str | None = None
+    script: Script = Field(description="The training script; it also loads the model for serving.")
+    source_dir: InputFile | None = Field(
+        default=None,
+        description="A folder that holds the script; all of it goes with the model. Left out, "
+        "the script and the project's modules that it imports do.",
+    )
+    hyperparameters: dict[HyperparameterName, Scalar] = Field(
+        default_factory=dict,
+        description="Passed to the script as arguments, --name value, as SageMaker does.",
+    )
+    metrics: dict[str, str] = Field(
+        default_factory=dict,
+        description="A regular expression for each metric. Its one group catches the number in "
+        "a line that the script prints; the last one caught is the result.",
+    )
+    python: str | None = Field(
+        default=None,
+        description="The interpreter to train with: a name, or a path from the project's "
+        "folder. The one that runs mlpipe when left out.",
+    )
 
     @field_validator("metrics")
     @classmethod
-    def _have_one_group(cls, metrics: dict[str, str]) -> dict[str, str]:
+    def _one_group_each(cls, metrics: dict[str, str]) -> dict[str, str]:
         for name, pattern in metrics.items():
             try:
                 groups = re.compile(pattern).groups
             except re.error as error:
-                raise ValueError(
-                    f"the pattern of {name} is no regular expression: {error}"
-                ) from None
+                raise ValueError(f'"{name}" is no regular expression: {error}') from None
             if groups != 1:
-                raise ValueError(f"the pattern of {name} has {groups} groups, and one is wanted")
+                raise ValueError(
+                    f'the expression of "{name}" has {groups} groups; one is wanted, around the '
+                    "number: further ones are written (?:…)"
+                )
         return metrics
+
+    @model_validator(mode="after")
+    def _script_within(self) -> Self:
+        if self.source_dir is not None:
+            folder, script = PurePosixPath(self.source_dir), PurePosixPath(self.script)
+            if not script.is_relative_to(folder):
+                raise ValueError(f'script: "{script}" is not in source_dir "{folder}"')
+        return self
 
     def declares(self, inputs: Mapping[str, str]) -> Declares:
         """A model, what the script left in ``SM_OUTPUT_DATA_DIR``, and the named metrics."""
         return Declares(outputs=("model", "output"), metrics=tuple(self.metrics), values=())
+
+    def sources(self) -> tuple[str, ...]:
+        """The requirements file beside the script, which goes with the model."""
+        return (str(PurePosixPath(self.script).with_name("requirements.txt")),)

@@ -1,11 +1,11 @@
-"""What a training backend is given and gives: the same for every target."""
+"""What a training backend is given and gives: the same for every type of target."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from mlpipe import Scalar
+from mlpipe import Input, Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +16,10 @@ class TrainingJob:
         name: Unique; the same when a run that was killed is continued.
         program: The entry script's path within ``sources``.
         sources: Files of the code, by path below the source folder.
-        channels: Local files or folders by channel name.
+        channels: By name. A backend takes a path or a URI of each, as it needs.
         hyperparameters: By name.
-        metrics: Patterns on the log, by metric name.
+        metrics: Regular expressions on the log, by metric name.
+        root: The project's folder.
         scratch: A folder of the job's own.
         python: The interpreter, or ``None`` for the present one.
     """
@@ -26,9 +27,10 @@ class TrainingJob:
     name: str
     program: str
     sources: Mapping[str, Path]
-    channels: Mapping[str, Path]
+    channels: Mapping[str, Input]
     hyperparameters: Mapping[str, Scalar]
     metrics: Mapping[str, str]
+    root: Path
     scratch: Path
     python: str | None = None
 
@@ -58,9 +60,9 @@ class Trainer(Protocol):
 
         Args:
             job: What to run.
-            on_metrics: Called with the metrics of each log line that has some.
+            on_metrics: Called with the metrics of each line of the log that has some.
 
         Raises:
-            StageError: The job failed; the message has the reason that the script gave.
+            StageError: The job failed; says why, in the script's own words.
         """
         ...

@@ -1,9 +1,10 @@
-"""The environment and arguments of a training script, as SageMaker's training toolkit sets them.
+"""What a training script is told: arguments, variables and files, as SageMaker's toolkit does.
 
-Source: the README of sagemaker-training-toolkit, "SageMaker Training Environment Variables".
+Their meaning is described in the README of sagemaker-training-toolkit.
 """
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from mlpipe import Scalar
 from mlpipe_sagemaker.contract import TrainingJob
 
 _HOST = "algo-1"
+_GROUP = "homogeneousCluster"
+_INSTANCE = "local"
+_NETWORK = "lo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,11 @@ class Layout:
         return self.output / "data"
 
     @property
+    def intermediate(self) -> Path:
+        """Where the script leaves what SageMaker would upload while it runs."""
+        return self.output / "intermediate"
+
+    @property
     def code(self) -> Path:
         """The source folder, which the script runs in."""
         return self.base / "code"
@@ -73,13 +82,17 @@ class Layout:
             self.data,
             self.model,
             self.output_data,
+            self.intermediate,
             self.code,
             self.checkpoints,
         )
 
 
 def arguments(hyperparameters: Mapping[str, Scalar]) -> list[str]:
-    """Write hyperparameters as the script's arguments: sorted, ``--name value`` or ``-n value``."""
+    """Write hyperparameters as the script's arguments: sorted, ``--name value`` or ``-n value``.
+
+    A truth value is ``True`` or ``False``, as Python writes it.
+    """
     given: list[str] = []
     for name in sorted(hyperparameters):
         given += [f"--{name}" if len(name) > 1 else f"-{name}", str(hyperparameters[name])]
@@ -88,60 +101,82 @@ def arguments(hyperparameters: Mapping[str, Scalar]) -> list[str]:
 
 def variables(job: TrainingJob, layout: Layout) -> dict[str, str]:
     """Give the environment variables of a job on one host."""
-    channels = {name: str(layout.data / name) for name in job.channels}
-    hyperparameters = dict(sorted(job.hyperparameters.items()))
-    values: dict[str, Any] = {
-        "SM_MODEL_DIR": str(layout.model),
-        "SM_INPUT_DIR": str(layout.input),
-        "SM_INPUT_CONFIG_DIR": str(layout.config),
-        "SM_OUTPUT_DIR": str(layout.output),
-        "SM_OUTPUT_DATA_DIR": str(layout.output_data),
-        "SM_OUTPUT_INTERMEDIATE_DIR": str(layout.output / "intermediate"),
+    facts = _facts(job, layout)
+    channels = facts["channel_input_dirs"]
+    values = {name: facts[name] for name in facts if name not in _ONLY_TOGETHER}
+    values |= {
+        "hps": facts["hyperparameters"],
+        "channels": sorted(channels),
+        "framework_params": facts["additional_framework_parameters"],
+        "user_args": arguments(job.hyperparameters),
+        "training_env": facts,
+    }
+    values |= {f"channel_{name}": path for name, path in channels.items()}
+    values |= {f"hp_{name}": value for name, value in job.hyperparameters.items()}
+    named = {f"SM_{name.upper()}": _text(value) for name, value in values.items()}
+    return {
+        **named,
         "SM_CHECKPOINT_DIR": str(layout.checkpoints),
-        "SM_CHANNELS": sorted(channels),
-        "SM_HPS": hyperparameters,
-        "SM_USER_ARGS": arguments(hyperparameters),
-        "SM_HOSTS": [_HOST],
-        "SM_CURRENT_HOST": _HOST,
-        "SM_NETWORK_INTERFACE_NAME": "lo",
-        "SM_CURRENT_INSTANCE_TYPE": "local",
-        "SM_NUM_CPUS": os.cpu_count() or 1,
-        "SM_NUM_GPUS": 0,
-        "SM_LOG_LEVEL": 20,
-        "SM_MODULE_NAME": Path(job.program).stem,
-        "SM_MODULE_DIR": str(layout.code),
-        "SM_USER_ENTRY_POINT": job.program,
-        "SM_FRAMEWORK_PARAMS": {},
-        "SM_RESOURCE_CONFIG": resource_config(),
-        "SM_INPUT_DATA_CONFIG": input_data_config(job),
         "TRAINING_JOB_NAME": job.name,
     }
-    values.update((f"SM_CHANNEL_{name.upper()}", path) for name, path in channels.items())
-    values.update((f"SM_HP_{name.upper()}", value) for name, value in hyperparameters.items())
-    values["SM_TRAINING_ENV"] = {
-        "channel_input_dirs": channels,
+
+
+#: Facts that are no variable of the same name.
+_ONLY_TOGETHER = (
+    "additional_framework_parameters",
+    "channel_input_dirs",
+    "hyperparameters",
+    "is_master",
+    "job_name",
+    "master_hostname",
+)
+
+
+def _facts(job: TrainingJob, layout: Layout) -> dict[str, Any]:
+    """Give what the toolkit knows of a job, under the toolkit's names."""
+    return {
+        "additional_framework_parameters": {},
+        "channel_input_dirs": {name: str(layout.data / name) for name in sorted(job.channels)},
         "current_host": _HOST,
+        "current_instance_group": _GROUP,
+        "current_instance_group_hosts": [_HOST],
+        "current_instance_type": _INSTANCE,
+        "distribution_instance_groups": [],
+        "framework_module": None,
         "hosts": [_HOST],
-        "hyperparameters": hyperparameters,
+        "hyperparameters": dict(job.hyperparameters),
         "input_config_dir": str(layout.config),
+        "input_data_config": input_data_config(job),
         "input_dir": str(layout.input),
+        "instance_groups": [_GROUP],
+        "instance_groups_dict": {_GROUP: _instance_group()},
+        "is_hetero": False,
+        "is_master": True,
         "job_name": job.name,
+        "log_level": logging.INFO,
+        "master_hostname": _HOST,
         "model_dir": str(layout.model),
         "module_dir": str(layout.code),
-        "module_name": Path(job.program).stem,
-        "num_cpus": values["SM_NUM_CPUS"],
+        "module_name": job.program.removesuffix(".py"),
+        "network_interface_name": _NETWORK,
+        "num_cpus": os.cpu_count() or 1,
         "num_gpus": 0,
         "output_data_dir": str(layout.output_data),
         "output_dir": str(layout.output),
+        "output_intermediate_dir": str(layout.intermediate),
+        "resource_config": resource_config(),
         "user_entry_point": job.program,
     }
-    return {name: _text(value) for name, value in values.items()}
 
 
 def config_files(job: TrainingJob) -> dict[str, Any]:
-    """Give the JSON files of ``input/config``, by name. Hyperparameters are texts there."""
+    """Give the JSON files of ``input/config``, by name.
+
+    A hyperparameter is a text there, and the text is JSON, as the SageMaker SDK sends it.
+    """
+    hyperparameters = {name: json.dumps(value) for name, value in job.hyperparameters.items()}
     return {
-        "hyperparameters.json": {k: _text(v) for k, v in sorted(job.hyperparameters.items())},
+        "hyperparameters.json": hyperparameters,
         "resourceconfig.json": resource_config(),
         "inputdataconfig.json": input_data_config(job),
     }
@@ -150,10 +185,12 @@ def config_files(job: TrainingJob) -> dict[str, Any]:
 def resource_config() -> dict[str, Any]:
     """Describe the one host."""
     return {
+        "current_group_name": _GROUP,
         "current_host": _HOST,
-        "current_instance_type": "local",
+        "current_instance_type": _INSTANCE,
         "hosts": [_HOST],
-        "network_interface_name": "lo",
+        "instance_groups": [_instance_group()],
+        "network_interface_name": _NETWORK,
     }
 
 
@@ -167,5 +204,12 @@ def input_data_config(job: TrainingJob) -> dict[str, Any]:
     return dict.fromkeys(sorted(job.channels), described)
 
 
+def _instance_group() -> dict[str, Any]:
+    return {"instance_group_name": _GROUP, "instance_type": _INSTANCE, "hosts": [_HOST]}
+
+
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    """Write a value as the toolkit does: texts as they are, nothing as nothing, else JSON."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))

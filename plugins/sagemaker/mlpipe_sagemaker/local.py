@@ -2,23 +2,27 @@
 
 import json
 import os
-import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from mlpipe.errors import StageError
 from mlpipe_sagemaker.contract import FinishedJob, TrainingJob
 from mlpipe_sagemaker.environment import Layout, arguments, config_files, variables
+from mlpipe_sagemaker.following import MetricReader, lines
 
-_LAST_LINES = 20
+_LAST_LINES = 10
+#: SageMaker cuts a job's failure reason there.
+_REASON_LENGTH = 1024
 
 
 class LocalTrainer:
-    """Runs the script with this machine's interpreter; its output is the stage's log."""
+    """Runs the script with an interpreter of this machine; its output is the stage's log."""
 
     def train(
         self, job: TrainingJob, on_metrics: Callable[[Mapping[str, float]], None]
@@ -26,93 +30,106 @@ class LocalTrainer:
         """Run a job to its end; see ``Trainer``."""
         layout = Layout(job.scratch / "ml")
         _lay_out(job, layout)
-        process = _start(job, layout)
-        metrics: dict[str, float] = {}
+        metrics = MetricReader(job.metrics)
         last: deque[str] = deque(maxlen=_LAST_LINES)
-        patterns = {name: re.compile(pattern) for name, pattern in job.metrics.items()}
-        assert process.stdout is not None
-        for line in process.stdout:
-            sys.stdout.write(line)
-            sys.stdout.flush()
-            last.append(line.rstrip())
-            if found := _read(line, patterns):
-                metrics.update(found)
-                on_metrics(found)
-        code = process.wait()
-        if code != 0:
-            raise StageError(_reason(layout, code, last), where=job.program)
-        return FinishedJob(layout.model, layout.output_data, metrics)
+        with _running(job, layout) as process:
+            for line in lines(process):
+                print(line, flush=True)
+                last.append(line)
+                if found := metrics.read(line):
+                    on_metrics(found)
+        if process.returncode != 0:
+            raise _failed(job, layout, process.returncode, last)
+        return FinishedJob(layout.model, layout.output_data, metrics.last)
 
 
 def _lay_out(job: TrainingJob, layout: Layout) -> None:
     for folder in layout.folders():
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True)
     for name, source in job.sources.items():
         target = layout.code / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
-    for name, path in job.channels.items():
-        _fill_channel(path, layout.data / name, name)
+    for name, given in job.channels.items():
+        _fill_channel(given.path(), layout.data / name)
     for name, value in config_files(job).items():
         (layout.config / name).write_text(json.dumps(value), "utf-8")
 
 
-def _fill_channel(path: Path, channel: Path, name: str) -> None:
-    """Put a file or a folder's content into a channel's folder: by hard link, else by copy."""
+def _fill_channel(path: Path, channel: Path) -> None:
+    """Copy a file into a channel's folder, or a folder to be it.
+
+    A link would let a script that changes its data in place change the store's object.
+    """
     if path.is_dir():
-        shutil.copytree(path, channel, copy_function=_link)
+        shutil.copytree(path, channel)
         return
     channel.mkdir()
-    _link(str(path), str(channel / (path.name if path.suffix else name)))
+    shutil.copyfile(path, channel / (path.name if path.suffix else channel.name))
 
 
-def _link(source: str, target: str) -> None:
+@contextmanager
+def _running(job: TrainingJob, layout: Layout) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run the script; whatever happens here, it has ended afterwards."""
+    process = _start(job, layout)
     try:
-        Path(target).hardlink_to(source)
-    except OSError:  # another device, or a file system without hard links
-        shutil.copyfile(source, target)
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
-def _start(job: TrainingJob, layout: Layout) -> subprocess.Popen[str]:
-    python = job.python or sys.executable
-    environment = {**os.environ, **variables(job, layout), "PYTHONUNBUFFERED": "1"}
+def _start(job: TrainingJob, layout: Layout) -> "subprocess.Popen[bytes]":
+    python = _interpreter(job)
+    own = {name: value for name, value in os.environ.items() if not name.startswith("SM_")}
     try:
         return subprocess.Popen(
             [python, job.program, *arguments(job.hyperparameters)],
             cwd=layout.code,
-            env=environment,
+            env={**own, **variables(job, layout), "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
         )
     except OSError as error:
         raise StageError(
             f'the interpreter "{python}" cannot be started: {error.strerror}',
-            fix="Name another one under python:, or leave it out.",
+            where="with.python",
+            fix="Name another one, or leave it out to train with the one that runs mlpipe.",
         ) from error
 
 
-def _read(line: str, patterns: Mapping[str, re.Pattern[str]]) -> dict[str, float]:
-    found = {}
-    for name, pattern in patterns.items():
-        if match := pattern.search(line):
-            try:
-                found[name] = float(match.group(1))
-            except ValueError:
-                raise StageError(
-                    f'the pattern of metric "{name}" caught {match.group(1)!r}, no number',
-                    where=line.strip(),
-                    fix="Narrow the pattern's group to the number.",
-                ) from None
-    return found
+def _interpreter(job: TrainingJob) -> str:
+    """Give the interpreter as a command; a path starts from the project's folder."""
+    if job.python is None:
+        return sys.executable
+    # Not resolved: a virtual environment's interpreter is a link, and knows itself by its path.
+    return str(job.root.absolute() / job.python) if "/" in job.python else job.python
 
 
-def _reason(layout: Layout, code: int, last: deque[str]) -> str:
-    """Say why a script failed: what it wrote to ``failure``, else its last line."""
-    ending = f"exit code {code}" if code > 0 else f"signal {-code}"
-    failure = layout.output / "failure"
-    if failure.is_file() and (text := failure.read_text("utf-8", "replace").strip()):
-        return f"the script failed ({ending}): {text}"
-    said = next((line for line in reversed(last) if line.strip()), "")
-    return f"the script failed ({ending})" + (f": {said}" if said else "")
+def _failed(job: TrainingJob, layout: Layout, code: int, last: deque[str]) -> StageError:
+    """Say why a script failed: in what it wrote to ``failure``, and its last lines."""
+    what = f"the script ended with {_ending(code)}"
+    if reason := _failure(layout):
+        what += f": {reason}"
+    said = [line for line in last if line.strip()] or ["(it printed nothing)"]
+    return StageError("\n   ".join([what, *said]), where=job.program)
+
+
+def _failure(layout: Layout) -> str:
+    path = layout.output / "failure"
+    return path.read_text("utf-8", "replace").strip()[:_REASON_LENGTH] if path.is_file() else ""
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = str(-code)
+    hint = ", as when memory runs out" if name == "SIGKILL" else ""
+    return f"signal {name}{hint}"

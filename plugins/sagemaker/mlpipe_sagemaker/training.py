@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mlpipe import Stage, StageResult
+from mlpipe import Stage, StageResult, Target
 from mlpipe.errors import StageError
 from mlpipe_sagemaker.config import TrainConfig
 from mlpipe_sagemaker.contract import FinishedJob, Trainer, TrainingJob
@@ -15,33 +15,41 @@ def run(config: TrainConfig, stage: Stage) -> StageResult:
     Raises:
         StageError: The job failed, left no model, or the target has no backend.
     """
-    program, sources = collect(config.script, stage.root)
-    job = TrainingJob(
-        name=stage.key,
-        program=program,
-        sources=sources,
-        channels={name: given.path() for name, given in stage.inputs.items()},
-        hyperparameters=config.hyperparameters,
-        metrics=config.metrics,
-        scratch=stage.scratch,
-        python=config.python,
-    )
-    finished = _trainer(stage.target.type).train(job, stage.log_metrics)
+    trainer = _trainer(stage.target)
+    job = _describe(config, stage)
+    finished = trainer.train(job, stage.log_metrics)
     outputs = {"model": _model(job, finished, stage)}
     if any(finished.output_dir.iterdir()):
         outputs["output"] = _output(finished, stage)
-    stage.emit("model", name=stage.name, program=program, flavor="scriptmode")
+    stage.emit("model", name=stage.name, framework="scriptmode", program=job.program)
+    _mention_unseen(job, finished)
     return StageResult(outputs=outputs, metrics=finished.metrics, summary=_summary(finished))
 
 
-def _trainer(target_type: str) -> Trainer:
-    if target_type == "local":
+def _trainer(target: Target) -> Trainer:
+    if target.type == "local":
         from mlpipe_sagemaker.local import LocalTrainer
 
         return LocalTrainer()
     raise StageError(
-        f'sagemaker.train has no backend for targets of type "{target_type}" yet',
-        fix="Run it with --target local.",
+        f'training cannot run on a target of type "{target.type}"',
+        where=f"targets.{target.name}",
+        fix="Run it with --target local: this version trains on this machine only.",
+    )
+
+
+def _describe(config: TrainConfig, stage: Stage) -> TrainingJob:
+    program, sources = collect(config.script, stage.root, config.source_dir)
+    return TrainingJob(
+        name=stage.key,
+        program=program,
+        sources=sources,
+        channels=stage.inputs,
+        hyperparameters=config.hyperparameters,
+        metrics=config.metrics,
+        root=stage.root,
+        scratch=stage.scratch,
+        python=config.python,
     )
 
 
@@ -60,9 +68,16 @@ def _model(job: TrainingJob, finished: FinishedJob, stage: Stage) -> Path:
 
 
 def _output(finished: FinishedJob, stage: Stage) -> Path:
-    folder = stage.output("output")
-    finished.output_dir.rename(folder)
-    return folder
+    from mlpipe_scriptmode import pack_folder
+
+    archive = stage.output("output", file="output.tar.gz")
+    pack_folder(finished.output_dir, archive)
+    return archive
+
+
+def _mention_unseen(job: TrainingJob, finished: FinishedJob) -> None:
+    for name in job.metrics.keys() - finished.metrics.keys():
+        print(f'no line of the log had a number for the metric "{name}": {job.metrics[name]}')
 
 
 def _summary(finished: FinishedJob) -> str:

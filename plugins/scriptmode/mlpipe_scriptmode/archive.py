@@ -1,65 +1,105 @@
-"""``model.tar.gz``: made the same from the same files on any machine, taken apart safely."""
+"""``model.tar.gz``: made the same from the same files, taken apart safely."""
 
 import gzip
 import io
 import json
 import tarfile
+import zlib
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
+from mlpipe_scriptmode.bounded import BoundedGzipFile, OutOfBounds
 from mlpipe_scriptmode.errors import ModelFailure
 
 MANIFEST = "mlpipe.json"
+_CODE = "code"
 _MAX_MEMBERS = 100_000
+#: Weights hardly shrink, texts some ten times; what shrinks more is made to fill the disk.
+_MAX_RATIO = 100
+_SMALL = 1 << 30
 _MAX_BYTES = 64 << 30
+#: zlib's own default. Level 9 takes several times as long for some percent.
+_LEVEL = 6
 
 
 def pack(model_dir: Path, sources: Mapping[str, Path], program: str, archive: Path) -> None:
     """Make a model's archive: byte-identical for the same content.
 
     Args:
-        model_dir: What training left in ``SM_MODEL_DIR``.
+        model_dir: What training left in ``SM_MODEL_DIR``. Links to files become files.
         sources: Files of the code, by path below ``code/``.
         program: The entry script, one of ``sources``.
         archive: The file to write.
 
     Raises:
-        ModelFailure: ``program`` is not among the sources, or the folder holds a link.
+        ModelFailure: ``program`` is not among the sources, or the folder holds what no
+            archive can hold, as a socket or a link that leads nowhere.
     """
     if program not in sources:
         raise ModelFailure(f'the program "{program}" is not among the sources')
-    files = {
-        path.relative_to(model_dir).as_posix(): path
-        for path in model_dir.rglob("*")
-        if path.is_file() and not path.is_symlink()
-    }
-    files.update((f"code/{name}", path) for name, path in sources.items())
-    manifest = json.dumps({"program": program}).encode()
+    entries: dict[str, Path | bytes | None] = dict(_contents(model_dir))
+    entries.update((f"{_CODE}/{name}", path) for name, path in sources.items())
+    entries[MANIFEST] = json.dumps({"program": program}).encode()
+    _write(entries, archive)
+
+
+def pack_folder(folder: Path, archive: Path) -> None:
+    """Make an archive of a folder's content, as ``output.tar.gz``: the same bytes each time.
+
+    Raises:
+        ModelFailure: The folder holds what no archive can hold.
+    """
+    _write(dict(_contents(folder)), archive)
+
+
+def _contents(folder: Path) -> dict[str, Path | None]:
+    """Give all files by relative path, and folders that are empty with ``None``."""
+    found: dict[str, Path | None] = {}
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file():
+            found[name] = path
+        elif path.is_symlink() or not path.is_dir():
+            raise ModelFailure(f"{name} is neither file nor folder, and cannot be packed")
+        elif not any(path.iterdir()):
+            found[name] = None
+    return found
+
+
+def _write(entries: Mapping[str, Path | bytes | None], archive: Path) -> None:
     with (
         archive.open("wb") as raw,
-        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as zipped,
+        gzip.GzipFile("", "wb", _LEVEL, raw, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for name in sorted({*files, MANIFEST}):
-            if name == MANIFEST:
-                tar.addfile(_member(name, len(manifest)), io.BytesIO(manifest))
-            else:
-                with files[name].open("rb") as stream:
-                    tar.addfile(_member(name, files[name].stat().st_size), stream)
+        for name in sorted(entries):
+            _add(tar, name, entries[name])
 
 
-def _member(name: str, size: int) -> tarfile.TarInfo:
-    """Describe a member by name and size alone: no times, owners or modes of this machine."""
+def _add(tar: tarfile.TarFile, name: str, content: Path | bytes | None) -> None:
+    """Add a member that is known by name and content alone: no times, owners or modes."""
     member = tarfile.TarInfo(name)
-    member.size = size
-    member.mode = 0o644
-    return member
+    if content is None:
+        member.type, member.mode = tarfile.DIRTYPE, 0o755
+        tar.addfile(member)
+        return
+    with ExitStack() as stack:
+        stream = (
+            io.BytesIO(content)
+            if isinstance(content, bytes)
+            else stack.enter_context(content.open("rb"))
+        )
+        member.size = stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+        tar.addfile(member, stream)
 
 
 def unpack(archive: Path, into: Path) -> Path:
     """Take a model's archive apart.
 
     Only files and folders within ``into`` are made: no links, devices, absolute paths or ``..``.
+    When it fails, ``into`` may hold a part.
 
     Args:
         archive: A ``model.tar.gz``.
@@ -73,24 +113,29 @@ def unpack(archive: Path, into: Path) -> Path:
     """
     into.mkdir(parents=True, exist_ok=True)
     try:
-        with tarfile.open(archive, "r:*") as tar:
-            total = 0
-            for count, member in enumerate(tar):
-                total += member.size
-                _check(member, count, total, archive)
-                tar.extract(member, into, filter="data")
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-        raise ModelFailure(
-            f"{archive} is no model archive that can be unpacked: {error}"
-        ) from error
+        limit = min(max(archive.stat().st_size * _MAX_RATIO, _SMALL), _MAX_BYTES)
+        with (
+            BoundedGzipFile(archive, limit) as stream,
+            tarfile.open(fileobj=stream, mode="r:") as tar,
+        ):
+            _extract(tar, into, limit)
+            stream.verify()
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
+        raise ModelFailure(f"{archive} is no model archive: {error}") from error
     return into
 
 
-def _check(member: tarfile.TarInfo, count: int, total: int, archive: Path) -> None:
-    if not (member.isfile() or member.isdir()):
-        raise ModelFailure(f"{archive} holds {member.name}, which is neither file nor folder")
-    if count >= _MAX_MEMBERS or total > _MAX_BYTES:
-        raise ModelFailure(f"{archive} holds more than {_MAX_MEMBERS:,} files or 64 GiB")
+def _extract(tar: tarfile.TarFile, into: Path, limit: int) -> None:
+    total = 0
+    for count, member in enumerate(tar, 1):
+        total += member.size
+        if not (member.isfile() or member.isdir()):
+            raise OutOfBounds(f"{member.name} is neither file nor folder")
+        if total > limit:
+            raise OutOfBounds(f"it holds more than {limit:,} bytes")
+        if count > _MAX_MEMBERS:
+            raise OutOfBounds(f"it holds more than {_MAX_MEMBERS:,} files")
+        tar.extract(member, into, filter="data")
 
 
 def program_of(folder: Path) -> str:
@@ -102,18 +147,32 @@ def program_of(folder: Path) -> str:
     Raises:
         ModelFailure: There is none, or more than one.
     """
-    try:
-        program = json.loads((folder / MANIFEST).read_text("utf-8"))["program"]
-    except FileNotFoundError:
-        program = None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelFailure(f"{folder / MANIFEST} is damaged: {error!r}") from error
-    if isinstance(program, str):
+    program = _manifest(folder).get("program")
+    if program is not None:
+        if not isinstance(program, str) or not _is_within(folder / _CODE, program):
+            raise ModelFailure(f"{MANIFEST} names {program!r} as program, no file of {_CODE}/")
         return program
-    scripts = sorted(path.name for path in (folder / "code").glob("*.py"))
+    scripts = sorted(path.name for path in (folder / _CODE).glob("*.py"))
     if "inference.py" in scripts:
         return "inference.py"
     if len(scripts) != 1:
         found = ", ".join(scripts) or "none"
-        raise ModelFailure(f"the model has no code/inference.py; its scripts: {found}")
+        raise ModelFailure(f"the model has no {_CODE}/inference.py; its scripts: {found}")
     return scripts[0]
+
+
+def _manifest(folder: Path) -> Mapping[str, object]:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (ValueError, RecursionError, OSError) as error:
+        raise ModelFailure(f"{MANIFEST} cannot be read: {error}") from error
+    if not isinstance(manifest, dict):
+        raise ModelFailure(f"{MANIFEST} holds no JSON object")
+    return manifest
+
+
+def _is_within(folder: Path, name: str) -> bool:
+    path = (folder / name).resolve()
+    return path.is_file() and path.is_relative_to(folder.resolve())

@@ -12,4 +12,10 @@ class BadPayload(MlpipeError):
 
 
 class ModelFailure(MlpipeError):
-    """The model's own code is missing, or raised."""
+    """The model's archive or code is no good, or its code raised."""
+
+
+def reason(error: BaseException) -> str:
+    """Say in one line what was raised."""
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

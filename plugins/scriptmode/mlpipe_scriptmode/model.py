@@ -1,10 +1,7 @@
-"""A loaded model: its script's hooks, and SageMaker's defaults for those that are missing."""
+"""A loaded model: its script's functions, and SageMaker's defaults for those it leaves out."""
 
-import hashlib
-import importlib.util
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +9,11 @@ from typing import Any
 
 from mlpipe_scriptmode.archive import program_of
 from mlpipe_scriptmode.codec import decode, encode
-from mlpipe_scriptmode.errors import BadPayload, ModelFailure, UnsupportedContentType
+from mlpipe_scriptmode.errors import BadPayload, ModelFailure, UnsupportedContentType, reason
+from mlpipe_scriptmode.media import CSV, JSON, media_type, text_of
+from mlpipe_scriptmode.modules import ModelModules
+
+_PARTS = ("input_fn", "predict_fn", "output_fn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,28 +24,22 @@ class Model:
         script: The imported script, with ``model_fn`` and perhaps ``input_fn``,
             ``predict_fn``, ``output_fn`` or ``transform_fn``.
         model: What ``model_fn`` gave.
+        modules: The modules that the script imports from the model's ``code/``.
     """
 
     script: ModuleType
     model: Any
+    modules: ModelModules
 
     def predict(self, data: object) -> object:
         """Predict: by the script's ``predict_fn``, else by the model's ``predict``.
 
         Raises:
             BadPayload: The model does not take such data.
-            ModelFailure: The model raised.
+            ModelFailure: The model's code raised.
         """
-        predict_fn = getattr(self.script, "predict_fn", None)
-        if predict_fn is not None:
-            return _guarded(predict_fn, data, self.model)
-        try:
-            prediction: object = self.model.predict(data)
-        except ValueError as error:  # as scikit-learn's for a wrong number of columns
-            raise BadPayload(_text(error)) from error
-        except Exception as error:
-            raise ModelFailure(_text(error)) from error
-        return prediction
+        with self.modules.in_use():
+            return self._predict(data)
 
     def invoke(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         """Answer a request.
@@ -52,7 +47,7 @@ class Model:
         Args:
             body: The request's body.
             content_type: Its ``Content-Type``; JSON when empty.
-            accept: Its ``Accept``; JSON when empty.
+            accept: Its ``Accept``; JSON when empty or any.
 
         Returns:
             The answer's body and content type.
@@ -62,105 +57,108 @@ class Model:
             BadPayload: The body is wrong.
             ModelFailure: The model's code raised.
         """
-        content_type = content_type or "application/json"
-        accept = accept or "application/json"
-        transform_fn = getattr(self.script, "transform_fn", None)
-        if transform_fn is not None:
-            given = _guarded(transform_fn, self.model, body, content_type, accept)
-            return _answer(given, accept)
-        input_fn = getattr(self.script, "input_fn", None)
-        data = self._decoded(input_fn, body, content_type)
-        prediction = self.predict(data)
-        output_fn = getattr(self.script, "output_fn", None)
-        if output_fn is None:
+        content_type = content_type or JSON
+        accept = JSON if media_type(accept) in ("", "*/*") else accept
+        with self.modules.in_use():
+            if transform_fn := self._function("transform_fn"):
+                text = _text(body, content_type)
+                return _answer(
+                    _called(transform_fn, self.model, text, content_type, accept), accept
+                )
+            prediction = self._predict(self._input(body, content_type))
+            if output_fn := self._function("output_fn"):
+                return _answer(_called(output_fn, prediction, accept), accept)
             return encode(prediction, accept)
-        return _answer(_guarded(output_fn, prediction, accept), accept)
 
-    @staticmethod
-    def _decoded(input_fn: Any, body: bytes, content_type: str) -> object:
+    def _input(self, body: bytes, content_type: str) -> object:
+        input_fn = self._function("input_fn")
         if input_fn is None:
             return decode(body, content_type)
         try:
-            return _guarded(input_fn, body, content_type)
+            return _called(input_fn, _text(body, content_type), content_type)
         except ModelFailure as error:
-            if isinstance(error.__cause__, ValueError):  # what a body that is wrong ends in
-                raise BadPayload(_text(error.__cause__)) from error
+            if isinstance(error.__cause__, ValueError):  # what reading a wrong body ends in
+                raise BadPayload(reason(error.__cause__)) from error.__cause__
             raise
+
+    def _predict(self, data: object) -> object:
+        if predict_fn := self._function("predict_fn"):
+            return _called(predict_fn, data, self.model)
+        if not hasattr(self.model, "predict"):
+            kind = type(self.model).__name__
+            raise ModelFailure(f"model_fn gave {kind}, which has no predict; define predict_fn")
+        try:
+            return _called(self.model.predict, data)
+        except ModelFailure as error:
+            if isinstance(error.__cause__, ValueError):  # as for a wrong number of columns
+                raise BadPayload(reason(error.__cause__)) from error.__cause__
+            raise
+
+    def _function(self, name: str) -> Callable[..., Any] | None:
+        return getattr(self.script, name, None)
 
 
 def load(folder: Path) -> Model:
     """Import an unpacked model's script and run its ``model_fn``.
 
-    The script is imported under a name of its own, with ``code/`` first on the path; modules
-    that it imports from there are taken out of ``sys.modules`` again, so that two models in
-    one process keep apart.
+    Modules of the same name in two models of one process keep apart.
+
+    Args:
+        folder: What ``unpack`` gave.
 
     Raises:
         ModelFailure: There is no script, it has no ``model_fn``, or its code raised.
     """
     program = program_of(folder)
-    path = folder / "code" / program
-    if not path.is_file():
-        raise ModelFailure(f"the model has no code/{program}")
-    with _own_modules(folder / "code"):
-        script = _imported(path)
-        model_fn = getattr(script, "model_fn", None)
-        if model_fn is None:
-            raise ModelFailure(f"{program} defines no model_fn(model_dir), which loads the model")
+    modules = ModelModules(folder / "code", program)
+    with modules.active():
+        script = modules.run_program()
+        _check(script, program)
         try:
-            return Model(script, model_fn(str(folder)))
-        except Exception as error:
-            raise ModelFailure(f"model_fn of {program} failed: {_text(error)}") from error
+            model = _called(script.model_fn, str(folder))
+        except ModelFailure as error:
+            raise ModelFailure(f"model_fn of {program} failed: {error}") from error.__cause__
+    return Model(script, model, modules)
 
 
-def _imported(path: Path) -> ModuleType:
-    name = f"_scriptmode_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ModelFailure(f"{path.name} cannot be imported")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # pickles of the script's own classes look it up
+def _check(script: ModuleType, program: str) -> None:
+    if not callable(getattr(script, "model_fn", None)):
+        raise ModelFailure(f"{program} defines no model_fn(model_dir), which loads the model")
+    parts = [name for name in _PARTS if hasattr(script, name)]
+    if hasattr(script, "transform_fn") and parts:
+        raise ModelFailure(f"{program} defines transform_fn and {parts[0]}: only one can answer")
+
+
+def _called(function: Callable[..., Any], *arguments: object) -> Any:
+    """Call the model's code.
+
+    A function of the script that takes one argument more is given ``None`` as SageMaker's
+    context.
+    """
     try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        del sys.modules[name]
-        raise ModelFailure(f"{path.name} cannot be imported: {_text(error)}") from error
-    return module
-
-
-@contextmanager
-def _own_modules(code: Path) -> Iterator[None]:
-    before = set(sys.modules)
-    sys.path.insert(0, str(code))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(code))
-        for name in set(sys.modules) - before:
-            file = getattr(sys.modules[name], "__file__", None)
-            if file and not name.startswith("_scriptmode_") and Path(file).is_relative_to(code):
-                del sys.modules[name]
-
-
-def _guarded(function: Any, *arguments: object) -> Any:
-    try:
+        if _wants_context(function, len(arguments)):
+            return function(*arguments, None)
         return function(*arguments)
     except (UnsupportedContentType, BadPayload):
         raise
-    except Exception as error:
-        raise ModelFailure(_text(error)) from error
+    except (Exception, SystemExit) as error:
+        raise ModelFailure(reason(error)) from error
+
+
+def _wants_context(function: Callable[..., Any], given: int) -> bool:
+    return inspect.isfunction(function) and function.__code__.co_argcount == given + 1
+
+
+def _text(body: bytes, content_type: str) -> str | bytes:
+    """Give a script a body as SageMaker does: text where it is JSON or CSV."""
+    return text_of(body, content_type) if media_type(content_type) in (JSON, CSV) else body
 
 
 def _answer(given: Any, accept: str) -> tuple[bytes, str]:
-    """Read what ``output_fn`` gave: a body, or a body and its content type."""
-    body, kind = given if isinstance(given, tuple) else (given, accept)
+    """Read what a script answered: a body, or a body and its content type."""
+    body, kind = given if isinstance(given, tuple) and len(given) == 2 else (given, accept)
     if isinstance(body, str):
         body = body.encode()
-    if not isinstance(body, bytes | bytearray):
-        raise ModelFailure(f"output_fn gave {type(body).__name__}, no text or bytes")
+    if not isinstance(body, bytes | bytearray) or not isinstance(kind, str):
+        raise ModelFailure(f"the script answered {type(body).__name__}, not text or bytes")
     return bytes(body), kind
-
-
-def _text(error: BaseException) -> str:
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -313,8 +313,8 @@ def test_observers_are_told_in_order_and_a_hit_starts_none(acme: Any) -> None:
         "p.yaml",
         "name: p\nobservers: {acme: {channel: c}}\nstages:\n"
         "  a: {uses: python.train, with: {function: 'stages:emit'}}\n"
-        "p.yaml",
-        "name: p\nstages: {a: {uses: python.check, with: {function: 'stages:f'}}}\n",
+        "  b:\n    uses: shell.check\n    needs: [a]\n"
+        "    with: {command: 'echo m 4', metrics: {m: 'm (.)'}}\n",
     )
     acme.write("stages.py", "def emit():\n    return {'x': 2}\n")
     acme.run()

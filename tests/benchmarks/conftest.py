@@ -1,0 +1,24 @@
+"""What benchmarks share: printing past pytest's capture, and leaving out the long ones."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the comparison with other tools unless ``--full`` asks for it."""
+    if collection_path.name == "test_other_tools.py" and not config.getoption("--full"):
+        return True
+    return None
+
+
+@pytest.fixture
+def show(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Give a function that prints where pytest does not swallow it."""
+
+    def show(text: str) -> None:
+        with capsys.disabled():
+            print(f"\n{text}", end="", flush=True)  # noqa: T201 - benchmarks are read as they run
+
+    return show
