@@ -3,11 +3,12 @@
 import gzip
 import io
 import json
+import shutil
 import tarfile
 import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mlpipe_scriptmode.bounded import BoundedGzipFile, OutOfBounds
 from mlpipe_scriptmode.errors import ModelFailure
@@ -135,7 +136,27 @@ def _extract(tar: tarfile.TarFile, into: Path, limit: int) -> None:
             raise OutOfBounds(f"it holds more than {limit:,} bytes")
         if count > _MAX_MEMBERS:
             raise OutOfBounds(f"it holds more than {_MAX_MEMBERS:,} files")
-        tar.extract(member, into, filter="data")
+        _make(tar, member, into)
+
+
+def _make(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> None:
+    """Make one file or folder. As no links are ever made, its name alone says where it goes.
+
+    ``tarfile``'s own data filter came with Python 3.11.4, and 3.11.2 is still about.
+    """
+    name = PurePosixPath(member.name)
+    if name.is_absolute() or ".." in name.parts:
+        raise OutOfBounds(f"{member.name} is outside of the folder")
+    target = into / name
+    if member.isdir():
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    content = tar.extractfile(member)
+    if content is None:
+        raise OutOfBounds(f"{member.name} has no content")
+    with content, target.open("wb") as stream:
+        shutil.copyfileobj(content, stream)
 
 
 def program_of(folder: Path) -> str:

@@ -28,15 +28,22 @@ def test_a_first_and_an_unchanged_run(chain: Any) -> None:
     runs = run_ids(chain)
     assert plain(first.out, *runs) == "done in TIME"
     assert (
-        plain(first.err, *runs)
-        == "mlpipe run p · target local · run RUN1\n  ▸ first   python.prepare\n  ✓ first   python.prepare   TIME  start 1\n  ▸ second  python.train\n  ✓ second  python.train     TIME  value 2\n  ▸ third   python.evaluate\n  ✓ third   python.evaluate  TIME"
+        plain(first.err, *runs) == "mlpipe run p · target local · run RUN1\n"
+        "  ▸ first   python.prepare\n"
+        "  ✓ first   python.prepare   TIME  start 1\n"
+        "  ▸ second  python.train\n"
+        "  ✓ second  python.train     TIME  value 2\n"
+        "  ▸ third   python.evaluate\n"
+        "  ✓ third   python.evaluate  TIME"
     )
     assert plain(again.out, *runs) == (
         "done in TIME  · nothing to do: everything is cached or in place"
     )
     assert (
-        plain(again.err, *runs)
-        == "mlpipe run p · target local · run RUN2\n  = first   cached           result of run RUN1\n  = second  cached           result of run RUN1\n  = third   cached           result of run RUN1"
+        plain(again.err, *runs) == "mlpipe run p · target local · run RUN2\n"
+        "  = first   cached           result of run RUN1\n"
+        "  = second  cached           result of run RUN1\n"
+        "  = third   cached           result of run RUN1"
     )
 
 
