@@ -1,13 +1,12 @@
 """``mlpipe releases``: list, show, diff."""
 
 import json
-import time
 from typing import Annotated, Any
 
 import typer
 
 from mlpipe.cli.common import JsonOption, find_project
-from mlpipe.console import Console
+from mlpipe.console import Console, moment
 from mlpipe.engine.rollback import find_release, find_service
 from mlpipe.plan.fingerprint import flatten
 from mlpipe.store import opened
@@ -41,7 +40,7 @@ def list_releases(as_json: JsonOption = False) -> None:
         )
         return
     console.rows(
-        (f"{each.kind}/{each.name}", each.label, mark, _when(each.created), f"run {each.run}")
+        (f"{each.kind}/{each.name}", each.label, mark, moment(each.created), f"run {each.run}")
         for each, mark in zip(found, marks, strict=True)
     )
 
@@ -66,7 +65,7 @@ def show(
     console.rows((key, _text(value)) for key, value in flatten(release.payload))
     for each in reversed(history):
         if each.release.label == release.label:
-            console.out(f"  in service since {_when(each.when)} ({each.origin})")
+            console.out(f"  in service since {moment(each.when)} ({each.origin})")
 
 
 @app.command("diff")
@@ -102,7 +101,3 @@ def _facts(release: Release) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _when(moment: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))

@@ -1,12 +1,11 @@
 """``mlpipe runs``: list, show, diff."""
 
-import time
 from typing import Annotated, Any
 
 import typer
 
 from mlpipe.cli.common import JsonOption, find_project
-from mlpipe.console import Console, duration
+from mlpipe.console import Console, duration, moment
 from mlpipe.errors import UserError
 from mlpipe.store import Store, opened
 from mlpipe.store.runs import RunRow, StageRow
@@ -35,7 +34,7 @@ def list_runs(
         console.json([_facts(run) for run in found])
         return
     console.rows(
-        (run.id, run.recipe, run.target, str(run.state), _when(run.started), _took(run))
+        (run.id, run.recipe, run.target, str(run.state), moment(run.started), _took(run))
         for run in found
     )
 
@@ -51,7 +50,7 @@ def show(run: RunArgument, as_json: JsonOption = False) -> None:
         console.json({**_facts(row), "stages": [_stage_facts(stage) for stage in stages]})
         return
     console.out(f"run {row.id} · {row.recipe} · target {row.target} · {row.state}")
-    console.out(f"  {_when(row.started)} · {_took(row)} · {row.command}")
+    console.out(f"  {moment(row.started)} · {_took(row)} · {row.command}")
     if row.params:
         console.out("  " + " · ".join(f"{name} {value}" for name, value in row.params.items()))
     console.rows(
@@ -148,10 +147,6 @@ def _stage_facts(stage: StageRow) -> dict[str, Any]:
         "metrics": stage.metrics,
         "error": stage.error,
     }
-
-
-def _when(moment: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
 
 
 def _took(run: RunRow) -> str:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
+from mlpipe.engine.judging import describe, judge
 from mlpipe.engine.logs import Logs
 from mlpipe.engine.masking import Masker
 from mlpipe.engine.observers import ObserverProcess
@@ -213,7 +214,7 @@ class Bookkeeper:
     ) -> None:
         metrics = record.metrics if record else {}
         seconds = finished - started if started and finished else 0.0
-        text = text or self._text(planned, state, record)
+        text = text or describe(planned, state, record)
         self.store.runs.put_stages(
             [
                 self._row(
@@ -255,35 +256,12 @@ class Bookkeeper:
         self, planned: PlannedStage, record: Record, state: StageState
     ) -> tuple[StageState, dict[str, Any] | None]:
         """Hold a result against its stage's gates; tell of those that it misses."""
-        for gate in planned.stage.gates:
-            if gate.metric not in record.metrics:
-                return StageState.FAILED, self._unreported(planned, record, gate.metric)
-            value = record.metrics[gate.metric]
-            shortfall = gate.missed(value)
-            if shortfall is not None:
-                state = StageState.GATE_FAILED
-                told = planned.stage.spec.on_gate_failure
-                self.event(
-                    "gate_failed",
-                    planned.name,
-                    metric=gate.metric,
-                    bound=gate.bound_text,
-                    value=value,
-                    shortfall=shortfall,
-                    notify=list(told.notify) if told else [],
-                )
-        return state, None
-
-    def _unreported(self, planned: PlannedStage, record: Record, metric: str) -> dict[str, Any]:
-        known = ", ".join(record.metrics) or "none"
-        problem = self.assessor.recipe.source.problem(
-            ("stages", planned.name, "gate", metric),
-            f'the stage reported no metric "{metric}" to bound',
-            f"Its metrics: {known}.",
-            key=True,
-        )
-        where = f"{problem.place}: {problem.path}:"
-        return {"what": problem.message, "where": where, "fix": problem.hint}
+        judgement = judge(planned.stage, record, self.assessor.recipe)
+        for missed in judgement.missed:
+            self.event("gate_failed", planned.name, **missed)
+        if judgement.error is not None:
+            return StageState.FAILED, judgement.error
+        return (StageState.GATE_FAILED if judgement.missed else state), None
 
     def _release(self, planned: PlannedStage, release: Release) -> None:
         made, new = self.store.releases.record(
@@ -303,20 +281,6 @@ class Bookkeeper:
                 label=made.label,
                 payload=dict(made.payload),
             )
-
-    def _text(self, planned: PlannedStage, state: StageState, record: Record | None) -> str:
-        if record is None:
-            return planned.reason if state is StageState.SKIPPED else ""
-        if planned.stage.gates and state is not StageState.FAILED:
-            return " · ".join(
-                gate.text(record.metrics[gate.metric]) for gate in planned.stage.gates
-            )
-        if state in (StageState.CACHED, StageState.IN_PLACE):
-            return planned.reason
-        if record.summary:
-            return record.summary
-        shown = list(record.metrics.items())[:3]
-        return " · ".join(f"{name} {value:.4g}" for name, value in shown)
 
     def _log(self, stage: str, attempt: int) -> str:
         return str(self.store.log(self.run, stage, attempt))

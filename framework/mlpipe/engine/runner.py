@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
+from mlpipe.engine.attempts import Attempt
 from mlpipe.engine.bookkeeping import Bookkeeper
 from mlpipe.engine.jobs import Ended, Logged, Said, Started
 from mlpipe.engine.progress import Progress
@@ -23,29 +24,6 @@ _TICK = 0.1
 _GRACE = 5.0
 _REFRESH = 0.5
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
-
-
-@dataclass(slots=True)
-class Attempt:
-    """A stage that is running.
-
-    Attributes:
-        planned: What runs, as judged when it began.
-        number: 1 for the first attempt.
-        key: The idempotency key.
-        started: Unix time in seconds.
-        deadline: When it is stopped, on the monotonic clock; ``None`` for never.
-        ending: Why it is being stopped, or ``""``.
-        kill_at: When it is killed if it does not stop.
-    """
-
-    planned: PlannedStage
-    number: int
-    key: str
-    started: float
-    deadline: float | None
-    ending: str = ""
-    kill_at: float | None = None
 
 
 @dataclass(slots=True)
