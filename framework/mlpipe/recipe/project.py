@@ -63,4 +63,5 @@ def _candidates(name: str, cwd: Path) -> Iterator[Path]:
 
 
 def _folders(cwd: Path) -> list[Path]:
-    return [cwd, cwd / "recipes", project_root(cwd) / "recipes"]
+    root = project_root(cwd)
+    return [cwd, cwd / "recipes", root, root / "recipes"]

@@ -24,7 +24,7 @@ class TrainConfig(StageConfig):
     script: Script = Field(description="The training script; it also loads the model for serving.")
     source_dir: InputFile | None = Field(
         default=None,
-        description="A folder that holds the script; all of it goes with the model. Left out, "
+        description="The folder that the script is in; all of it goes with the model. Left out, "
         "the script and the project's modules that it imports do.",
     )
     hyperparameters: dict[HyperparameterName, Scalar] = Field(
@@ -61,8 +61,8 @@ class TrainConfig(StageConfig):
     def _script_within(self) -> Self:
         if self.source_dir is not None:
             folder, script = PurePosixPath(self.source_dir), PurePosixPath(self.script)
-            if not script.is_relative_to(folder):
-                raise ValueError(f'script: "{script}" is not in source_dir "{folder}"')
+            if script.parent != folder:  # SageMaker finds it nowhere else
+                raise ValueError(f'script: "{script}" is not directly in source_dir "{folder}"')
         return self
 
     def declares(self, inputs: Mapping[str, str]) -> Declares:

@@ -14,7 +14,7 @@ class TrainingJob:
 
     Attributes:
         name: Unique; the same when a run that was killed is continued.
-        program: The entry script's path within ``sources``.
+        program: The entry script's name within ``sources``.
         sources: Files of the code, by path below the source folder.
         channels: By name. A backend takes a path or a URI of each, as it needs.
         hyperparameters: By name.

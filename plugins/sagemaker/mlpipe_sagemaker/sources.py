@@ -20,10 +20,10 @@ def collect(script: str, root: Path, source_dir: str | None) -> tuple[str, dict[
     Args:
         script: Its path relative to the root.
         root: The project's folder.
-        source_dir: A folder that holds the script, relative to the root, or ``None``.
+        source_dir: The script's folder, relative to the root, or ``None``.
 
     Returns:
-        The script's path within the sources, and the sources by path: as they are imported.
+        The script's name within the sources, and the sources by path: as they are imported.
 
     Raises:
         StageError: There is no such script.
@@ -36,8 +36,7 @@ def collect(script: str, root: Path, source_dir: str | None) -> tuple[str, dict[
             fix="Name a Python file, with its path from the project's folder.",
         )
     if source_dir is not None:
-        folder = root / source_dir
-        return entry.relative_to(folder).as_posix(), dict(_files(folder))
+        return entry.name, dict(_files(root / source_dir))
     sources = _Tracer(entry.parent, root).trace(entry)
     requirements = entry.with_name(_REQUIREMENTS)
     if requirements.is_file():

@@ -4,6 +4,7 @@ import io
 import json
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mlpipe_scriptmode.errors import BadPayload
@@ -11,6 +12,9 @@ from mlpipe_scriptmode.media import text_of
 
 if TYPE_CHECKING:
     import numpy as np
+
+#: Kinds of numpy's types: truth values, whole numbers with and without sign, floats.
+_NUMBERS = "biuf"
 
 
 def from_json(body: bytes, content_type: str) -> "np.ndarray[Any, Any]":
@@ -66,13 +70,13 @@ def from_npy(body: bytes, _content_type: str) -> "np.ndarray[Any, Any]":
         array: np.ndarray[Any, Any] = np.load(io.BytesIO(body), allow_pickle=False)
     except Exception as error:  # a header that was made up fails in any way
         raise BadPayload(f"the body is no NPY array: {error}") from None
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in _NUMBERS:
         raise BadPayload(f"the array holds {array.dtype}, no numbers")
     if array.ndim == 1:
         array = array.reshape(1, -1)
     if array.ndim != 2 or not array.size:
         raise BadPayload(f"rows and columns are wanted, the array's shape is {array.shape}")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    if not _holds_finite_numbers(array):
         row, column = (int(each) + 1 for each in np.argwhere(~np.isfinite(array))[0])
         raise _unusable(array[row - 1, column - 1].item(), row, column)
     return array
@@ -89,16 +93,28 @@ def _array(rows: list[Any]) -> "np.ndarray[Any, Any]":
     """Make rows of JSON values an array, if all are finite numbers and the rows equally long."""
     import numpy as np
 
+    with suppress(ValueError):  # as when rows differ in length
+        array = np.array(rows)
+        if array.ndim == 2 and array.size and _holds_finite_numbers(array):
+            return array
+    _require_numbers(rows)
+    _require_equal(rows)
+    return np.array(rows, dtype=float)  # whole numbers beyond 64 bits
+
+
+def _holds_finite_numbers(array: "np.ndarray[Any, Any]") -> bool:
+    import numpy as np
+
+    return array.dtype.kind in _NUMBERS and bool(np.isfinite(array).all())
+
+
+def _require_numbers(rows: list[Any]) -> None:
     for number, row in enumerate(rows, 1):
         if not isinstance(row, list):
             raise BadPayload(f"row {number} is {_shown(row)}, no list")
         for column, value in enumerate(row, 1):
             if not isinstance(value, int | float) or not _is_finite(value):
                 raise _unusable(value, number, column)
-    _require_equal(rows)
-    array = np.array(rows)
-    # Whole numbers beyond 64 bits stay Python's own, which no model takes.
-    return array.astype(float) if array.dtype == object else array
 
 
 def _is_finite(value: float) -> bool:

@@ -132,7 +132,7 @@ def _check(script: ModuleType, program: str) -> None:
 def _called(function: Callable[..., Any], *arguments: object) -> Any:
     """Call the model's code.
 
-    A function of the script that takes one argument more is given ``None`` as SageMaker's
+    A function of the script that needs one argument more is given ``None`` as SageMaker's
     context.
     """
     try:
@@ -146,7 +146,10 @@ def _called(function: Callable[..., Any], *arguments: object) -> Any:
 
 
 def _wants_context(function: Callable[..., Any], given: int) -> bool:
-    return inspect.isfunction(function) and function.__code__.co_argcount == given + 1
+    if not inspect.isfunction(function):
+        return False
+    needed = function.__code__.co_argcount - len(function.__defaults__ or ())
+    return needed == given + 1
 
 
 def _text(body: bytes, content_type: str) -> str | bytes:

@@ -12,6 +12,9 @@ from types import ModuleType
 
 from mlpipe_scriptmode.errors import ModelFailure, reason
 
+#: What a module's name means is one thing for the whole interpreter, and so is this lock.
+_IMPORTS = threading.RLock()
+
 
 class ModelModules:
     """The modules below a model's ``code/``, apart from those of any other model.
@@ -29,8 +32,6 @@ class ModelModules:
         self._program = program
         self._names = frozenset(_importable(self._code))
         self._loaded: dict[str, ModuleType] = {}
-        self._lock = threading.RLock()
-        self._depth = 0
 
     def run_program(self) -> ModuleType:
         """Import the entry script under a name of its own, to be called while ``active``.
@@ -43,6 +44,7 @@ class ModelModules:
         spec = importlib.util.spec_from_file_location(name, path)
         if not path.is_file() or spec is None or spec.loader is None:
             raise ModelFailure(f"the model has no script code/{self._program}")
+        importlib.invalidate_caches()  # the folder may have been written a moment ago
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module  # dataclasses and pickles look their module up
         try:
@@ -55,22 +57,17 @@ class ModelModules:
     @contextmanager
     def active(self) -> Iterator[None]:
         """Let the names of the model's modules mean its own, for one thread at a time."""
-        with self._lock:
-            if self._depth:
-                yield
-                return
+        with _IMPORTS:
             others = self._take()
             sys.modules.update(self._loaded)
             sys.path.insert(0, str(self._code))
-            importlib.invalidate_caches()
-            self._depth += 1
+            newest = next(reversed(sys.modules))
             try:
                 yield
             finally:
-                self._depth -= 1
                 with suppress(ValueError):  # the script may have put its path in order itself
                     sys.path.remove(str(self._code))
-                self._loaded = self._take()
+                self._withdraw(newest)
                 sys.modules.update(others)
 
     @contextmanager
@@ -82,8 +79,18 @@ class ModelModules:
         else:
             yield
 
+    def _withdraw(self, newest: str) -> None:
+        """Take the model's modules out, and remember those imported after ``newest``."""
+        if next(reversed(sys.modules)) != newest:
+            self._loaded = self._take()
+        for name in self._loaded:
+            sys.modules.pop(name, None)
+
     def _take(self) -> dict[str, ModuleType]:
         """Take the modules with these names out of ``sys.modules``."""
+        # Looking through all of them costs as much as a small prediction.
+        if not any(name in sys.modules for name in self._names):
+            return {}
         names = [name for name in sys.modules if name.partition(".")[0] in self._names]
         return {name: sys.modules.pop(name) for name in names}
 

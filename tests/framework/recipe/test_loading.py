@@ -218,6 +218,7 @@ def test_finding_recipes(tmp_path: Path) -> None:
     assert find("here.yaml", tmp_path) == tmp_path / "here.yaml"
     assert find("here", tmp_path) == tmp_path / "here.yaml"
     assert find("churn", tmp_path) == tmp_path / "recipes" / "churn.yaml"
+    assert find("here", tmp_path / "deep" / "er") == tmp_path / "here.yaml"
     assert find("churn", tmp_path / "deep" / "er") == tmp_path / "recipes" / "churn.yaml"
     with pytest.raises(RecipeError, match=r'there is no recipe "chrun"\n   Did you mean "churn"'):
         find("chrun", tmp_path)

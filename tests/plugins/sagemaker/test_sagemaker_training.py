@@ -257,7 +257,8 @@ def test_script_ends_when_following_it_fails(project: Project) -> None:
         ({"metrics": {"loss": "(loss)=(.*)"}}, "2 groups"),
         ({"hyperparameters": {"layers": [1, 2]}}, "hyperparameters.layers"),
         ({"hyperparameters": {"": 1}}, "hyperparameters"),
-        ({"source_dir": "src"}, 'not in source_dir "src"'),
+        ({"source_dir": "src"}, 'not directly in source_dir "src"'),
+        ({"script": "src/deep/train.py", "source_dir": "src"}, 'not directly in source_dir "src"'),
         ({"scirpt": "train.py"}, "scirpt"),
     ],
 )

@@ -147,6 +147,14 @@ def test_functions_that_take_sagemakers_context_are_called(load: Callable[[str],
     assert model.predict(None) == ["model", None]
 
 
+def test_defaults_of_a_scripts_functions_are_its_own(load: Callable[[str], Model]) -> None:
+    model = load("""
+        def model_fn(model_dir, name="model"): return name
+        def predict_fn(data, model, threshold=0.5): return [model, threshold]
+    """)
+    assert model.predict(None) == ["model", 0.5]
+
+
 @pytest.mark.parametrize(
     ("script", "said"),
     [
@@ -290,19 +298,48 @@ def test_loading_leaves_path_and_modules_as_they_were(
 
 
 def test_threads_predict_with_modules_of_their_model(make: Callable[..., Path]) -> None:
-    files = {"train.py": IMPORTS_LATE, "recipes/shop/features.py": "NAME = 'red'"}
-    model = mlpipe_scriptmode.load(make("red", files))
-    answers: list[object] = []
+    script = """
+        import time
+        def model_fn(folder): return None
+        def predict_fn(data, model):
+            from recipes.shop import features
+            first = features.NAME
+            time.sleep(0.0005)
+            from recipes.shop import features
+            return [first, features.NAME]
+    """
+    module = "recipes/shop/features.py"
+    models = {
+        name: mlpipe_scriptmode.load(make(name, {"train.py": script, module: f"NAME = '{name}'"}))
+        for name in ("red", "blue")
+    }
+    answers: dict[str, list[object]] = {name: [] for name in models}
 
-    def ask() -> None:
-        answers.extend(model.predict(None) for _ in range(50))
+    def ask(name: str) -> None:
+        answers[name].extend(models[name].predict(None) for _ in range(50))
 
-    threads = [threading.Thread(target=ask) for _ in range(4)]
+    threads = [threading.Thread(target=ask, args=(name,)) for name in models for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert answers == [["red", "red"]] * 200
+    assert answers == {name: [[name, name]] * 100 for name in models}
+
+
+def test_modules_imported_request_by_request_are_kept(make: Callable[..., Path]) -> None:
+    script = """
+        import importlib
+        def model_fn(folder): return None
+        def predict_fn(name, model):
+            return importlib.import_module(name).TIMES
+    """
+    files = {"train.py": script, "one.py": "TIMES = [1]", "two.py": "import one; TIMES = [2]"}
+    model = mlpipe_scriptmode.load(make("red", files))
+    first = [model.predict(name) for name in ("one", "two", "one", "two")]
+    again = [model.predict(name) for name in ("one", "two", "one", "two")]
+    assert first == [[1], [2], [1], [2]]
+    assert all(a is b for a, b in zip(first, again, strict=True))
+    assert not {"one", "two"} & sys.modules.keys()
 
 
 def test_dataclasses_of_a_script_work(load: Callable[[str], Model]) -> None:
