@@ -57,7 +57,7 @@ def cost(
         process = subprocess.Popen(
             command,
             cwd=cwd,
-            env={**os.environ, **(env or {})},
+            env=_environment() | dict(env or {}),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -142,6 +142,11 @@ class _Memory:
     def _sample(self) -> None:
         while not self._done.wait(0.3):
             self._peak = max(self._peak, tree_memory(self._pid))
+
+
+def _environment() -> dict[str, str]:
+    """Give this process's variables, without the one that has modules compiled anew each time."""
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _kill(group: int, late: threading.Event) -> None:

@@ -71,7 +71,8 @@ class Filling:
         for where, reference, written in located_references(value, path):
             if reference.deferred and reference.root not in allowed:
                 message = f"{reference} is known only in a run"
-                hint = "It can stand in with:."
+                where_it_can = "with: and when:" if reference.root == "stages" else "with:"
+                hint = f"Only {where_it_can} can hold it."
                 self.problems.append(self.source.problem(where, message, hint, within=written))
 
     def _fill(self, value: Any, path: KeyPath) -> Any:

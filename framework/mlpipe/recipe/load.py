@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,7 +50,7 @@ def load(
     with _without_garbage_collection():
         tree, problems = read_extended(path)
         data, more = build(tree)
-        data.setdefault("name", path.stem)
+        data.setdefault("name", re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem))
         source = Source(path, tree)
         root = project_root(path.resolve().parent)
         found = [*problems, *more]
@@ -174,20 +175,22 @@ def _validated(data: dict[str, Any], source: Source, problems: list[Problem]) ->
 
 
 def _without(data: dict[str, Any], paths: list[tuple[str | int, ...]]) -> dict[str, Any]:
-    """Leave out top-level keys, stages' keys, or stages whose ``uses`` is wrong."""
-    kept = dict(data)
-    stages = kept.get("stages")
-    kept["stages"] = dict(stages) if isinstance(stages, Mapping) else {}
+    """Leave out what is wrong, as little as leaves the rest to make sense."""
+    kept: dict[str, Any] = {"name": "recipe", "stages": {}, **data}
     for path in paths:
-        if path[:1] != ("stages",) or len(path) < 2:
-            kept.pop(str(path[0]) if path else "", None)
-            continue
-        stage = kept["stages"].get(path[1])
-        if len(path) == 2 or path[2] == "uses" or not isinstance(stage, Mapping):
-            kept["stages"].pop(path[1], None)
-        else:
-            kept["stages"][path[1]] = {k: v for k, v in stage.items() if k != path[2]}
-    return {"name": "recipe", **kept}
+        depth = 2
+        if path[:1] == ("stages",):
+            depth = 2 if path[2:] in (("uses",), ("with",)) else 4
+        kept = _dropped(kept, path[:depth])
+    return {"name": "recipe", "stages": {}, **kept}
+
+
+def _dropped(value: Mapping[Any, Any], path: tuple[str | int, ...]) -> dict[str, Any]:
+    """Leave out what is at a path, or the last mapping's item on the way there."""
+    first, inner = path[:1], value.get(path[0]) if path else None
+    if len(path) > 1 and isinstance(inner, Mapping):
+        return {**value, path[0]: _dropped(inner, path[1:])}
+    return {key: item for key, item in value.items() if (key,) != first}
 
 
 def _target(recipe: Recipe, source: Source, problems: list[Problem], name: str | None) -> Target:

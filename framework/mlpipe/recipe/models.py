@@ -28,9 +28,17 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+_DurationText = Annotated[str, Field(pattern=rf"^\s*{_DURATION.pattern}$")]
+_AnySeconds = Annotated[float, Field(ge=0)] | _DurationText
+_Seconds = BeforeValidator(_seconds, json_schema_input_type=_AnySeconds)
+_Listed = BeforeValidator(_listed, json_schema_input_type=list[str] | str)
+
 #: Seconds as a number, or a text like ``10m`` or ``1h30m``.
-Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
-Names = Annotated[list[Name], BeforeValidator(_listed)]
+Duration = Annotated[float, Field(gt=0, allow_inf_nan=False), _Seconds]
+Delay = Annotated[float, Field(ge=0, allow_inf_nan=False), _Seconds]
+#: A list, or its one member.
+Names = Annotated[list[Name], BeforeValidator(_listed, json_schema_input_type=list[Name] | Name)]
+Texts = Annotated[list[str], _Listed]
 
 
 class _Model(BaseModel):
@@ -48,7 +56,7 @@ class Retry(_Model):
     """
 
     attempts: int = Field(3, ge=1, le=100)
-    delay: Annotated[float, BeforeValidator(_seconds), Field(ge=0, allow_inf_nan=False)] = 1.0
+    delay: Delay = 1.0
     backoff: float = Field(2.0, ge=1, allow_inf_nan=False)
     max_delay: Duration = 300.0
 
@@ -111,6 +119,17 @@ def _reference(value: str) -> str:
     return value
 
 
+_REFERENCE_PATTERN = {"pattern": rf"^{_REFERENCE.pattern}$"}
+_BOUND_PATTERN = {"pattern": r"^\s*(>=|<=|==|>|<)\s*\S+\s*$"}
+
+#: ``STAGE.OUTPUT``.
+Output = Annotated[str, AfterValidator(_reference), Field(json_schema_extra=_REFERENCE_PATTERN)]
+#: A bound on a metric, as ``>= 0.94``.
+Bound = Annotated[str, BeforeValidator(_bound), Field(json_schema_extra=_BOUND_PATTERN)]
+#: A variable's value; a number or a boolean is written out.
+Variable = Annotated[str, BeforeValidator(_env, json_schema_input_type=str | int | float | bool)]
+
+
 class StageSpec(_Model):
     """A stage: one verb of one plugin, with its settings, inputs and rules.
 
@@ -133,17 +152,19 @@ class StageSpec(_Model):
 
     uses: Annotated[str, AfterValidator(_uses)]
     with_: dict[str, Any] = Field(default_factory=dict, alias="with")
-    inputs: dict[Name, Annotated[str, AfterValidator(_reference)]] = {}
+    inputs: dict[Name, Output] = {}
     needs: Names = []
-    gate: dict[str, Annotated[str, BeforeValidator(_bound)]] = {}
+    gate: dict[str, Bound] = {}
     on_gate_failure: OnGateFailure | None = None
-    retry: Annotated[Retry | None, BeforeValidator(_retry)] = None
+    retry: Annotated[
+        Retry | None, BeforeValidator(_retry, json_schema_input_type=Retry | int | None)
+    ] = None
     timeout: Duration | None = None
     cache: bool = True
     when: bool | str = True
-    env: dict[str, Annotated[str, BeforeValidator(_env)]] = {}
-    secrets: Annotated[list[str], BeforeValidator(_listed)] = []
-    files: Annotated[list[str], BeforeValidator(_listed)] = []
+    env: dict[str, Variable] = {}
+    secrets: Texts = []
+    files: Texts = []
 
 
 class TargetSpec(BaseModel):
@@ -164,6 +185,12 @@ class TargetSpec(BaseModel):
 
 def _settings(value: object) -> object:
     return {} if value is None else value
+
+
+#: Settings of a plugin or channel; none where nothing is written.
+Settings = Annotated[
+    dict[str, Any], BeforeValidator(_settings, json_schema_input_type=dict[str, Any] | None)
+]
 
 
 class Recipe(_Model):
@@ -188,10 +215,13 @@ class Recipe(_Model):
     description: str = ""
     extends: str | None = None
     params: dict[Name, Any] = {}
-    targets: dict[Name, Annotated[TargetSpec, BeforeValidator(_settings)]] = {}
-    observers: dict[Name, Annotated[dict[str, Any], BeforeValidator(_settings)]] = {}
-    notify: dict[Name, Annotated[dict[str, Any], BeforeValidator(_settings)]] = {}
+    targets: dict[
+        Name,
+        Annotated[TargetSpec, BeforeValidator(_settings, json_schema_input_type=TargetSpec | None)],
+    ] = {}
+    observers: dict[Name, Settings] = {}
+    notify: dict[Name, Settings] = {}
     budget: Budget | None = None
     executor: str | Mapping[str, Any] | None = None
-    preload: Annotated[list[str], BeforeValidator(_listed)] = []
+    preload: Texts = []
     stages: dict[Name, StageSpec] = Field(min_length=1)

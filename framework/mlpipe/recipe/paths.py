@@ -83,7 +83,12 @@ class PathChecks:
     # -- what is read ---------------------------------------------------------------------
 
     def _script(self, named: Named) -> None:
-        if not self._is_made(named) and not is_file(self.root / named.value):
+        path = self.root / named.value
+        if self._is_made(named) or is_file(path):
+            return
+        if is_folder(path):
+            self.report(named.path, f'"{named.value}" is a folder, not a script')
+        else:
             self._missing(named)
 
     def _file(self, named: Named) -> None:
@@ -93,8 +98,8 @@ class PathChecks:
 
     def _is_made(self, named: Named) -> bool:
         """Report a file that another stage makes: only ``inputs:`` say that it comes first."""
-        maker = next((self._made[p] for p in _upward(named.place) if p in self._made), None)
-        if maker is None or maker.stage == named.stage:
+        maker = self._maker(named)
+        if maker is None:
             return False
         message = f'"{named.value}" is made by stage "{maker.stage}"'
         output = maker.path[-1] if maker.path[-2] == "outputs" else "OUTPUT"
@@ -102,11 +107,20 @@ class PathChecks:
         self.report(named.path, message, hint)
         return True
 
+    def _maker(self, named: Named) -> Named | None:
+        """Give another stage's output that a file is, or is in."""
+        maker = next((self._made[p] for p in _upward(named.place) if p in self._made), None)
+        return maker if maker is not None and maker.stage != named.stage else None
+
     def _missing(self, named: Named) -> None:
-        path = self.root / named.value
-        near = nearest(path.name, _names(path.parent))
-        hint = near or f"Looked in {os.path.relpath(self.root)}."
+        folder = PurePath(named.value).parent
+        near = nearest(named.value, [str(folder / each) for each in _names(self.root / folder)])
+        hint = near or f"Paths start at {self._start()}."
         self.report(named.path, f'there is no file "{named.value}"', hint)
+
+    def _start(self) -> str:
+        relative = os.path.relpath(self.root)
+        return "this folder" if relative == "." else relative
 
     def _function(self, named: Named) -> None:
         module, _, function = named.value.partition(":")
@@ -119,7 +133,7 @@ class PathChecks:
         elif self._is_own(module) or not _is_importable(module):
             *folders, last = module.split(".")
             near = nearest(last, _module_names(self.root.joinpath(*folders)))
-            hint = near or f"Modules are found from {os.path.relpath(self.root)}."
+            hint = near or f"Modules are looked for from {self._start()}."
             self.report(named.path, f'there is no module "{module}"', hint, within=module)
 
     def _defined(self, module: str) -> frozenset[str] | None:
@@ -140,7 +154,11 @@ class PathChecks:
 
     def _is_placeable(self, named: Named) -> bool:
         place = PurePath(named.place)
-        return not place.is_absolute() and place.parts[:1] not in ((), ("..",))
+        return (
+            "\0" not in named.value
+            and not place.is_absolute()
+            and place.parts[:1] not in ((), ("..",))
+        )
 
     def _outputs(self, known: Sequence[Named]) -> None:
         sources = self._sources(known)
@@ -177,8 +195,9 @@ class PathChecks:
         """Give each file that is read, and each folder above one with the file's path."""
         files = [os.path.relpath(path.resolve(), self.root) for path in self.recipes]
         for each in known:
-            if each.role in (Role.SCRIPT, Role.INPUT_FILE) and not each.place.startswith(os.sep):
-                files.append(each.place)
+            if each.role in (Role.SCRIPT, Role.INPUT_FILE):
+                if not each.place.startswith("/") and self._maker(each) is None:
+                    files.append(each.place)
             elif each.role is Role.FUNCTION:
                 files.append(f"{each.value.partition(':')[0].replace('.', '/')}.py")
         sources: dict[str, str] = {}

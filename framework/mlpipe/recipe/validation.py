@@ -61,6 +61,8 @@ def _explain(path: tuple[str | int, ...], error: Any, model: type[BaseModel]) ->
         expected = error["ctx"]["expected"]
         hint = nearest(given, re.findall(r"'([^']*)'", expected))
         return Explained(path, f"should be {expected}, and is {_show(given)}", hint)
+    if kind in ("dict_type", "model_type", "model_attributes_type"):
+        return Explained(path, f"should be a mapping, and is {_show(given)}")
     message = re.sub(r", (unable to|got) .*", "", str(error["msg"])).removeprefix("Input ")
     return Explained(path, f"{message[0].lower()}{message[1:]}, and is {_show(given)}")
 
@@ -79,6 +81,8 @@ def _mismatch(path: tuple[str | int, ...], given: Any, pattern: str) -> Explaine
 def _show(value: Any) -> str:
     if value is None:
         return "empty"
+    if isinstance(value, bool):
+        return str(value).lower()
     text = repr(value) if isinstance(value, str | int | float | bool) else f"a {_kind(value)}"
     return text if len(text) < 60 else text[:59] + "…"
 

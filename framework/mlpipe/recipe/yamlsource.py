@@ -187,9 +187,10 @@ def _text(file: Path) -> str:
 
 def _may_be_deep(text: str) -> bool:
     """Tell, erring on the safe side, whether a text may be nested too deep."""
-    if text.count("[") + text.count("{") > MAX_DEPTH:
+    half = MAX_DEPTH // 2 - 1
+    if text.count("[") + text.count("{") > half:
         return True
-    return re.search(rf"^(?:[ ]|[-?:][ \t]){{{MAX_DEPTH},}}", text, re.MULTILINE) is not None
+    return re.search(rf"^(?:[ ]|[-?:][ \t]){{{half},}}", text, re.MULTILINE) is not None
 
 
 def _check_depth(text: str, at: _At) -> None:
@@ -244,10 +245,13 @@ def _syntax(error: yaml.MarkedYAMLError, lines: list[str], at: _At) -> RecipeErr
     mark = error.problem_mark or error.context_mark
     line = lines[mark.line] if mark is not None and mark.line < len(lines) else ""
     hint = "YAML is indented by spaces, not tabs." if "\t" in line else ""
-    if error.context and error.context_mark is not None:
+    problem = error.problem or error.context or "it cannot be read"
+    if error.context and problem.startswith("but "):
+        problem = f"{error.context}, {problem}"
+    elif error.context and error.context_mark is not None:
         context = f"{error.context.strip()}, which begins on line {error.context_mark.line + 1}."
         hint = hint or context[0].upper() + context[1:]
-    return at(mark, f"is no YAML: {error.problem or error.context}", hint)
+    return at(mark, f"is no YAML: {problem}", hint)
 
 
 def _unreadable(error: ReaderError, text: str, file: Path, lines: list[str]) -> RecipeError:

@@ -64,16 +64,29 @@ class Database:
         self.path = path
         missing = not path.exists()
         name = ":memory:" if read_only and missing else str(path)
+        self._connection = self._open(name)
         try:
-            self._connection = sqlite3.connect(name, isolation_level=None, timeout=_BUSY_SECONDS)
             self._prepare(read_only and not missing)
+        except StoreError:
+            self.close()
+            raise
         except sqlite3.Error as error:
-            raise StoreError(
-                f"cannot be opened as mlpipe's state: {error}",
-                where=str(path),
-                fix="Restore it from a backup, or move it away: results are then found again"
-                " through mlpipe.lock, or made anew.",
-            ) from error
+            self.close()
+            raise self._unusable(error) from error
+
+    def _open(self, name: str) -> sqlite3.Connection:
+        try:
+            return sqlite3.connect(name, isolation_level=None, timeout=_BUSY_SECONDS)
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: sqlite3.Error) -> StoreError:
+        return StoreError(
+            f"cannot be opened as mlpipe's state: {error}",
+            where=str(self.path),
+            fix="Restore it from a backup, or move it away: results are then found again"
+            " through mlpipe.lock, or made anew.",
+        )
 
     def _prepare(self, query_only: bool) -> None:
         execute = self._connection.execute

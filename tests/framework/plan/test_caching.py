@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from typing import Any
 
 
@@ -230,8 +231,8 @@ def test_files_env_and_scripts_in_commands_enter_the_fingerprint(project: Any) -
             uses: shell.prepare
             files: ["conf/*.ini"]
             env: {MODE: "${env.MODE}"}
-            with: {command: "python tool.py > {outputs.o}", outputs: {o: data/o}}
-        """,
+            with: {command: "PYTHON tool.py > {outputs.o}", outputs: {o: data/o}}
+        """.replace("PYTHON", sys.executable),
     )
     project.write("tool.py", "import lib\nprint(lib.x)\n")
     project.write("lib.py", "x = 1\n")

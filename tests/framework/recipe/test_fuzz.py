@@ -33,6 +33,10 @@ stages:
     needs: [data]
     env: {A: "1"}
     files: ["*.txt"]
+  check:
+    uses: acme.train
+    with: {script: train.py, table: raw.csv, token: TOKEN, depth: "${stages.data.rows}"}
+    secrets: [TOKEN]
 """
 SCALARS = st.one_of(
     st.none(),
@@ -41,8 +45,42 @@ SCALARS = st.one_of(
     st.floats(),
     st.text(max_size=8),
     st.sampled_from(
-        ["${params.x}", "${", "${stages.data.y}", "shell.check", "data.raw", "..", "/x"]
+        [
+            *("${params.depth}", "${params.x}", "${", "$${", "${stages.data.y}", "${run.id}"),
+            *(
+                "shell.check",
+                "acme.train",
+                "data.raw",
+                "..",
+                "/x",
+                "a\0b",
+                "x" * 300,
+                "<<",
+                "1e999",
+            ),
+        ]
     ),
+)
+SYNTAX = st.sampled_from(
+    [
+        *(
+            "&a ",
+            "*a",
+            "<<: *a",
+            "? ",
+            "[",
+            "]",
+            "{",
+            "}",
+            ": ",
+            "- ",
+            "!!float ",
+            "!x ",
+            "|\n",
+            "'",
+        ),
+        *('"', "#", "\t", "\r", "\x85", "\x07", "\ufeff", "\n---\n", "%YAML 1.1\n", "\U0001f4a9"),
+    ]
 )
 VALUES = st.recursive(
     SCALARS,
@@ -53,10 +91,10 @@ VALUES = st.recursive(
 )
 
 
-def outcome(path: Path) -> None:
+def outcome(path: Path, plugins: PluginManager) -> None:
     """Load a file: it must give a recipe, or problems that name a place."""
     try:
-        loaded: LoadedRecipe | None = load(path, plugins=PluginManager([]), environ={})
+        loaded: LoadedRecipe | None = load(path, plugins=plugins, environ={})
         problems: list[Problem] = []
         text = ""
     except RecipeError as error:
@@ -82,6 +120,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the file that examples are written to."""
     folder = tmp_path_factory.mktemp("fuzz")
     (folder / ".mlpipe").mkdir()
+    (folder / "train.py").write_text("")
+    (folder / "raw.csv").write_text("")
     return folder / "r.yaml"
 
 
@@ -90,14 +130,14 @@ BOUNDS = settings(
 )
 
 
-def test_the_seed_is_valid(file: Path) -> None:
+def test_the_seed_is_valid(file: Path, acme: PluginManager) -> None:
     file.write_text(VALID)
-    assert load(file, plugins=PluginManager([]), environ={}).name == "churn"
+    assert load(file, plugins=acme, environ={}).name == "churn"
 
 
 @BOUNDS
 @given(data=st.data())
-def test_mutated_trees(file: Path, data: st.DataObject) -> None:
+def test_mutated_trees(file: Path, acme: PluginManager, data: st.DataObject) -> None:
     tree = copy.deepcopy(yaml.safe_load(VALID))
     for _ in range(data.draw(st.integers(1, 3))):
         path = data.draw(st.sampled_from(places(tree)))
@@ -114,25 +154,27 @@ def test_mutated_trees(file: Path, data: st.DataObject) -> None:
         if not places(tree):
             break
     file.write_text(yaml.safe_dump(tree, allow_unicode=True), "utf-8")
-    outcome(file)
+    outcome(file, acme)
 
 
 @BOUNDS
 @given(
     cuts=st.lists(
-        st.tuples(st.integers(0, len(VALID)), st.text(max_size=6)), min_size=1, max_size=5
+        st.tuples(st.integers(0, len(VALID)), st.text(max_size=6) | SYNTAX),
+        min_size=1,
+        max_size=5,
     )
 )
-def test_mutated_text(file: Path, cuts: list[tuple[int, str]]) -> None:
+def test_mutated_text(file: Path, acme: PluginManager, cuts: list[tuple[int, str]]) -> None:
     text = VALID
     for place, insert in cuts:
         text = text[:place] + insert + text[place + 1 :]
     file.write_text(text, "utf-8")
-    outcome(file)
+    outcome(file, acme)
 
 
 @BOUNDS
-@given(st.binary(max_size=200))
-def test_bytes(file: Path, data: bytes) -> None:
+@given(data=st.binary(max_size=200))
+def test_bytes(file: Path, acme: PluginManager, data: bytes) -> None:
     file.write_bytes(data)
-    outcome(file)
+    outcome(file, acme)

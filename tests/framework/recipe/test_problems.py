@@ -287,6 +287,10 @@ Write $${ for a plain ${.
     "targets": (
         STAGE + "targets: {prod: {region: x}, aws: {type: gcp}}\n",
         """
+        r.yaml:4:11: targets.prod: a target of this name needs a type
+            4 │ targets: {prod: {region: x}, aws: {type: gcp}}
+              │           ^^^^
+           Add type: local or aws.
         r.yaml:4:42: targets.aws.type: should be 'local' or 'aws', and is 'gcp'
             4 │ targets: {prod: {region: x}, aws: {type: gcp}}
               │                                          ^^^

@@ -94,6 +94,7 @@ def test_a_transaction_is_all_or_nothing(store: Store) -> None:
 def test_a_read_only_store_makes_and_changes_nothing(tmp_path: Path) -> None:
     empty = Store(tmp_path / "new", read_only=True)
     assert empty.runs.newest() == []
+    empty.close()
     assert not (tmp_path / "new").exists()
     Store(tmp_path).close()
     reader = Store(tmp_path, read_only=True)

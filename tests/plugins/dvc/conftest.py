@@ -68,7 +68,9 @@ class Project:
         return {
             path.relative_to(self.root).as_posix(): path.read_bytes()
             for path in self.root.rglob("*")
-            if path.is_file() and not {".git", ".mlpipe"} & set(path.parts)
+            if path.is_file()
+            and "__pycache__" not in path.parts
+            and not {".git", ".mlpipe"} & set(path.parts)
             if not {"tmp", "cache"} & set(path.parts) or ".dvc" not in path.parts
         }
 
