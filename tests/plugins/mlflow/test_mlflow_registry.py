@@ -100,14 +100,16 @@ def test_a_rollback_of_what_is_not_registered_moves_nothing(
 
 
 def test_a_model_from_before_tracking_is_registered_when_released(
-    pipeline: Pipeline, models: dict[str, Path]
+    pipeline: Pipeline, models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts = trained(Pipeline(pipeline.root, recipe="unrelated"), models)
     pipeline.run = "8b21"
     pipeline.start()
     pipeline.release(champion=facts["tree"])
     assert pipeline.aliases() == {"champion": "1"}
-    mlflow.set_tracking_uri(f"sqlite:///{pipeline.root}/mlflow.db")
+    uri = f"sqlite:///{pipeline.root}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)  # MLflow sets it, too, and leaves it set
+    mlflow.set_tracking_uri(uri)
     row = pd.DataFrame(load_breast_cancer().data[:1])
     assert len(mlflow.pyfunc.load_model("models:/churn@champion").predict(row)) == 1
 
