@@ -1,6 +1,8 @@
 """Showing a run on a terminal: finished rows scroll away, running ones redraw below them."""
 
+import re
 import time
+from itertools import islice
 
 from rich.console import Console as RichConsole
 from rich.console import Group
@@ -14,6 +16,13 @@ from mlpipe.console import Console, duration
 from mlpipe.engine.reporting import RunResult, StageReport
 from mlpipe.plan.values import Plan, Verdict
 from mlpipe.store.runs import StageState
+
+# Seconds between redraws, as often as an eye can follow: with many short stages drawing is
+# what costs.
+_REDRAW = 0.08
+# What would move the cursor or clear the screen if a stage's log were shown as it is.
+_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_WIDEST = 400
 
 
 class LiveRows:
@@ -33,6 +42,8 @@ class LiveRows:
         self._run = ""
         self._widths = (0, 0)
         self._left = 0
+        self._drawn = 0.0
+        self._above: list[str] = []
 
     def run_started(self, run: str, plan: Plan) -> None:
         """Name the run."""
@@ -40,6 +51,7 @@ class LiveRows:
         self._widths = widths(plan)
         self._left = len(plan.with_verdict(Verdict.RUN))
         self._print(heading(run, plan))
+        self._flush()
         self._live.start()
 
     def stage_started(self, report: StageReport) -> None:
@@ -67,31 +79,43 @@ class LiveRows:
         self._print(f"  {self._console.style('!', 'yellow')} {text}")
 
     def tick(self) -> None:
-        """Redraw."""
-        self._live.update(self._rows(), refresh=True)
+        """Redraw, with what has ended since above the rows."""
+        if time.monotonic() - self._drawn >= _REDRAW:
+            self._live.update(self._rows())
+            self._flush()
+            self._live.refresh()
+            self._drawn = time.monotonic()
 
     def run_finished(self, result: RunResult) -> None:
         """Stop redrawing; show what did not run, and how the run ended."""
+        self._flush()
         self._live.stop()
         for line in not_run(self._console, self._quiet, self._widths):
             self._print(line)
+        self._flush()
         for line in closing(self._console, result):
             self._console.out(line)
 
     def _print(self, text: str) -> None:
-        self._rich.print(Text.from_ansi(text), soft_wrap=True)
+        self._above.append(text)
+
+    def _flush(self) -> None:
+        if self._above:
+            self._rich.print(Text.from_ansi("\n".join(self._above)), soft_wrap=True)
+            self._above.clear()
 
     def _rows(self) -> Group:
         now = time.monotonic()
         table = Table.grid(padding=(0, 2, 0, 0))
-        for report, since, line in self._running.values():
+        shown = max(1, self._rich.height - 2)
+        for report, since, line in islice(self._running.values(), shown):
             table.add_row(
                 Text("  ") + self._spinner.render(now),
                 report.name.ljust(self._widths[0]),
                 report.uses.ljust(self._widths[1]),
                 duration(now - since).ljust(6),
-                Text(line, style="dim", no_wrap=True, overflow="ellipsis"),
+                Text(_CONTROL.sub("", line[:_WIDEST]), "dim", no_wrap=True, overflow="ellipsis"),
             )
-        waiting = self._left - len(self._running)
-        rest = [Text(f"    {waiting} more to go", style="dim")] if waiting > 0 else []
+        more = self._left - min(shown, len(self._running))
+        rest = [Text(f"    {more} more to go", style="dim")] if more > 0 else []
         return Group(table, *rest)

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +65,7 @@ class Requests:
                 "params": {name: lookup(self._recipe.params, name) for name in config.parameters()},
             },
             target={"name": target.name, "type": target.type, "settings": dict(target.settings)},
-            inputs={name: asdict(artifact) for name, artifact in inputs.items()},
+            inputs={name: _artifact(artifact) for name, artifact in inputs.items()},
             environment={**(environment or {}), **stage.spec.env},
             secrets=secrets_of(stage),
             wrappers=self._wrappers(stage),
@@ -80,6 +79,16 @@ class Requests:
     def _wrappers(self, stage: LoadedStage) -> tuple[str, ...]:
         names = [name for name in self._recipe.recipe.observers if name != stage.plugin]
         return tuple(n for n in names if stage.verb.name in self._plugins.get(n).wrappers)
+
+
+def _artifact(artifact: Artifact) -> dict[str, Any]:
+    # Written out, because dataclasses.asdict copies deeply: it takes ten times as long.
+    return {
+        "name": artifact.name,
+        "digest": artifact.digest,
+        "location": artifact.location,
+        "size": artifact.size,
+    }
 
 
 def secrets_of(stage: LoadedStage) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from mlpipe.engine.attempts import Attempt
 from mlpipe.engine.bookkeeping import Bookkeeper
-from mlpipe.engine.jobs import Ended, Logged, Said, Started
+from mlpipe.engine.jobs import Ended, Logged, Said, Started, WorkerEvent
 from mlpipe.engine.progress import Progress
 from mlpipe.engine.requests import Requests
 from mlpipe.engine.workers import Executor, ending
@@ -59,16 +59,26 @@ class Runner:
     def run(self) -> None:
         """Run to the end: all settled, or nothing left that may begin."""
         with self._signals():
-            while self._going_on():
-                with self.books.transaction():
-                    started = self._start_ready()
-                self._submit(started)
-                events = self.executor.wait(self._pause())
-                with self.books.transaction():
-                    for event in events:
-                        self._handle(event)
+            events: list[WorkerEvent] = []
+            while events or self._going_on():
+                self._submit(self._record(events))
                 self._watch_time()
                 self.books.tick()
+                events = self.executor.wait(self._pause())
+
+    def _record(self, events: list[WorkerEvent]) -> list[Attempt]:
+        """Record what happened and, in the same commit, what begins because of it."""
+        if not events and not self._may_start:
+            return []
+        with self.books.transaction():
+            for event in events:
+                self._handle(event)
+            return self._start_ready()
+
+    @property
+    def _may_start(self) -> bool:
+        waiting = self.progress.ready or bool(self._retries)
+        return self._may_begin and waiting and len(self._running) < self.jobs
 
     def _going_on(self) -> bool:
         if self._running:

@@ -14,6 +14,7 @@ import os
 import selectors
 import signal
 import socket
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,6 +22,7 @@ from mlpipe.engine.child import Child
 from mlpipe.engine.jobs import from_message, receive, send
 from mlpipe.engine.processes import identify
 from mlpipe.plugins.manager import PluginManager, UnknownPlugin
+from mlpipe.store.artifacts import ArtifactStore, can_reflink
 
 
 def main() -> None:
@@ -92,11 +94,18 @@ class Template:
             self._fork(message, descriptors)
         return True
 
+    @cached_property
+    def _artifacts(self) -> ArtifactStore:
+        folder = self._state_dir / "artifacts"
+        return ArtifactStore(self._root, folder, reflinks=can_reflink(folder))
+
     def _fork(self, message: dict[str, Any], descriptors: list[int]) -> None:
         number, job = from_message(message)
+        artifacts = self._artifacts if job.stage.get("run") else None  # a plan writes nothing
         pid = os.fork()
         if pid == 0:
-            self._become(Child(job, self._plugins, self._root, self._state_dir), descriptors)
+            child = Child(job, self._plugins, self._root, artifacts, self._state_dir)
+            self._become(child, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
         self._running[pid] = number

@@ -5,10 +5,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import yaml
-
 from mlpipe.errors import UserError
 from mlpipe.recipe.substitute import resolve_deferred
+from mlpipe.recipe.yamltree import parse_value
 
 _COMPARISON = re.compile(r"\s*(.+?)\s*(==|!=|<=|>=|<|>)\s*(.+?)\s*")
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -43,8 +42,8 @@ def holds(when: bool | str, values: Mapping[str, Any]) -> bool:
         )
     left, sign, right = match.groups()
     try:
-        return _OPERATORS[sign](yaml.safe_load(left), yaml.safe_load(right))
-    except (TypeError, yaml.YAMLError):
+        return _OPERATORS[sign](parse_value(left), parse_value(right))
+    except (TypeError, ValueError):
         raise UserError(
             f"when: {left} and {right} cannot be compared by {sign}",
             fix="Compare numbers with numbers and text with text.",

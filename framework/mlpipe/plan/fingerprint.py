@@ -43,6 +43,7 @@ class Components:
         self._target = target
         self._params = params
         self._traces: dict[tuple[str, str | None], Trace] = {}
+        self._module_file = cache(self._find_module)
         self._version_of = cache(version_of)
 
     def of(
@@ -73,6 +74,7 @@ class Components:
     def forget(self) -> None:
         """Trace every script anew from now on."""
         self._traces.clear()
+        self._module_file.cache_clear()
 
     def traces(self, stage: LoadedStage, config: StageConfig) -> Iterator[Trace]:
         """Trace all Python files and functions that a stage names, each once."""
@@ -91,7 +93,7 @@ class Components:
             if path.endswith(".py"):
                 yield path, None
 
-    def _module_file(self, function: str) -> str | None:
+    def _find_module(self, function: str) -> str | None:
         base = function.partition(":")[0].replace(".", "/")
         for path in (f"{base}.py", f"{base}/__init__.py"):
             if (self._root / path).is_file():

@@ -162,12 +162,13 @@ def _annotations(model: type[BaseModel]) -> dict[str, Any]:
     found = {}
     for name, info in model.model_fields.items():
         markers = [m for m in info.metadata if isinstance(m, Role)]
-        annotation = Annotated[info.annotation, *markers] if markers else info.annotation
+        annotation: Any = Annotated[info.annotation, *markers] if markers else info.annotation
         if _carries_roles(annotation):
             found[name] = annotation
     return found
 
 
+@cache
 def _carries_roles(annotation: Any) -> bool:
     if isinstance(annotation, Role):
         return True

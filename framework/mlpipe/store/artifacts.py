@@ -5,6 +5,7 @@ import os
 import secrets
 import shutil
 import stat
+import tempfile
 from pathlib import Path
 
 from mlpipe.store.digests import digest_path, size_of, walk
@@ -18,11 +19,13 @@ class ArtifactStore:
     Args:
         root: The project's folder.
         folder: Where objects are.
+        reflinks: Whether the file system can share extents; each file tries when left out.
     """
 
-    def __init__(self, root: Path, folder: Path) -> None:
+    def __init__(self, root: Path, folder: Path, *, reflinks: bool = True) -> None:
         self._root = root
         self._folder = folder
+        self._reflinks = reflinks
 
     def location(self, digest: str, name: str) -> Path:
         """Give where an object is, or would be."""
@@ -53,7 +56,7 @@ class ArtifactStore:
         target = self.location(digest, path.name)
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            _replicate(path, target, link=False)
+            _replicate(path, target, link=False, reflink=self._reflinks)
             _seal(target)
         return target
 
@@ -64,26 +67,41 @@ class ArtifactStore:
         if target.is_file() and source.is_file() and source.samefile(target):
             return target
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-        _replicate(source, temporary, link=True)
+        _replicate(source, temporary, link=True, reflink=self._reflinks)
         if target.is_dir() or temporary.is_dir():
             _remove(target)
         os.replace(temporary, target)
         return target
 
 
-def _replicate(source: Path, target: Path, *, link: bool) -> None:
+def can_reflink(folder: Path) -> bool:
+    """Tell whether files of a folder can share their extents.
+
+    To try anew for each file costs more than to link it: ext4 looks for a free inode past all
+    that were freed a moment ago.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder) as source:
+        copy = Path(f"{source.name}.copy")
+        try:
+            return _reflink(Path(source.name), copy)
+        finally:
+            copy.unlink(missing_ok=True)
+
+
+def _replicate(source: Path, target: Path, *, link: bool, reflink: bool) -> None:
     if source.is_dir():
         for file in walk(source):
             copy = target / file.relative_to(source)
             copy.parent.mkdir(parents=True, exist_ok=True)
-            _replicate_file(file, copy, link=link)
+            _replicate_file(file, copy, link=link, reflink=reflink)
         target.mkdir(exist_ok=True)
         return
-    _replicate_file(source, target, link=link)
+    _replicate_file(source, target, link=link, reflink=reflink)
 
 
-def _replicate_file(source: Path, target: Path, *, link: bool) -> None:
-    if _reflink(source, target):
+def _replicate_file(source: Path, target: Path, *, link: bool, reflink: bool) -> None:
+    if reflink and _reflink(source, target):
         return
     if link:
         try:

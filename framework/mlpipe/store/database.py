@@ -1,5 +1,6 @@
 """The SQLite database: opening, schema, transactions."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +63,7 @@ class Database:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
+        self._durable = False
         missing = not path.exists()
         name = ":memory:" if read_only and missing else str(path)
         self._connection = self._open(name)
@@ -114,13 +116,13 @@ class Database:
         """Commit what is written inside, or none of it. Nested ones join the outermost.
 
         Args:
-            durable: Wait until the disk has it (``synchronous=FULL``).
+            durable: Return only when the disk has it. Within another transaction, that one
+                does so: ``synchronous`` cannot be changed inside, so the log is synced after.
         """
+        self._durable |= durable
         if self._connection.in_transaction:
             yield
             return
-        if durable:
-            self._connection.execute("PRAGMA synchronous=FULL")
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -129,12 +131,20 @@ class Database:
             raise
         else:
             self._connection.execute("COMMIT")
+            if self._durable:
+                self._sync()
         finally:
-            if durable:
-                self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._durable = False
+
+    def _sync(self) -> None:
+        """Wait until the disk has the write-ahead log, where commits are."""
+        with Path(f"{self.path}-wal").open("rb") as log:
+            os.fsync(log.fileno())
 
     def write(self, statement: str, *values: object) -> sqlite3.Cursor:
         """Execute one statement that writes, in a transaction of its own where none is open."""
+        if self._connection.in_transaction:  # the usual case, without a context manager's cost
+            return self._connection.execute(statement, values)
         with self.transaction():
             return self._connection.execute(statement, values)
 

@@ -1,5 +1,6 @@
 """The database: made once, read-only when asked, never torn, and its rows readable again."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -91,6 +92,30 @@ def test_a_transaction_is_all_or_nothing(store: Store) -> None:
     assert store.runs.get("aaaa") is None
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_durable_transaction_is_synced_once_committed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nested: bool
+) -> None:
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").resolve().name))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    store = Store(tmp_path)
+    with store.transaction():
+        store.runs.add(run_row("aaaa"))
+    assert synced == []
+    with store.transaction(durable=not nested):
+        with store.transaction(durable=nested):
+            store.runs.add(run_row("bbbb"))
+        assert synced == []
+    assert synced == ["state.db-wal"]
+    store.close()
+
+
 def test_a_read_only_store_makes_and_changes_nothing(tmp_path: Path) -> None:
     empty = Store(tmp_path / "new", read_only=True)
     assert empty.runs.newest() == []
@@ -128,8 +153,6 @@ def test_two_stores_see_each_other(tmp_path: Path) -> None:
 
 
 def test_facts_of_a_file_are_kept_once_its_status_is_settled(store: Store, tmp_path: Path) -> None:
-    import os
-
     file = tmp_path / "data.csv"
     file.write_text("old")
     reads: list[str] = []
