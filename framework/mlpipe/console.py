@@ -1,10 +1,12 @@
 """The only module that prints. Results go to standard output, status to standard error."""
 
+import contextlib
 import json
+import math
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
@@ -27,12 +29,13 @@ class Console:
         self._write(self._results, text)
 
     def err(self, text: str = "") -> None:
-        """Write a line of status."""
-        self._write(self._status, text)
+        """Write a line of status. What cannot be written (a full disk) is left out."""
+        with contextlib.suppress(OSError):
+            self._write(self._status, text)
 
     def json(self, value: Any) -> None:
-        """Write a result for machines: one line of JSON."""
-        self._write(self._results, json.dumps(value, default=str))
+        """Write a result for machines: one line of JSON. What is no number is ``null``."""
+        self._write(self._results, json.dumps(_finite(value), default=str))
 
     def rows(self, rows: Iterable[Sequence[str]], indent: str = "  ") -> None:
         """Write a result as columns, each as wide as its widest cell."""
@@ -65,6 +68,17 @@ class Console:
             # Whoever read has gone (as in `| head`): what follows has no reader either.
             devnull = os.open(os.devnull, os.O_WRONLY)
             os.dup2(devnull, stream.fileno())
+
+
+def _finite(value: Any) -> Any:
+    """Replace what JSON has no number for: not-a-number and infinities, by ``None``."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
 
 
 def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> list[str]:

@@ -108,6 +108,7 @@ def run() -> int:
     Returns:
         The exit code, one of ``ExitCode``.
     """
+    _make_writable()
     console = Console()
     try:
         code = app(standalone_mode=False, prog_name="mlpipe")
@@ -117,11 +118,32 @@ def run() -> int:
     except (KeyboardInterrupt, typer.Abort):
         console.err("interrupted")
         return ExitCode.INTERRUPTED
+    except OSError as error:  # a full disk, a folder that is no folder, a missing permission
+        return _refused(error, console)
     except Exception as error:
         if hasattr(error, "format_message"):  # what the command line itself objects to
             return _usage(error, console)
         return _internal(error, console)
     return code if isinstance(code, int) else ExitCode.OK
+
+
+def _make_writable() -> None:
+    """Let nothing be lost for a stream that is closed, or that cannot write a character."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started us, as in `>&-`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, "w"))
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _refused(error: OSError, console: Console) -> int:
+    _trace(error)
+    where = f"{error.filename}: " if error.filename is not None else ""
+    console.err(f"{where}{error.strerror or error}")
+    return ExitCode.FAILED
 
 
 def _usage(error: Any, console: Console) -> int:
@@ -135,10 +157,14 @@ def _usage(error: Any, console: Console) -> int:
 
 
 def _internal(error: Exception, console: Console) -> int:
-    if "MLPIPE_DEBUG" in os.environ:
-        traceback.print_exception(error, file=sys.stderr)
+    _trace(error)
     console.err(
         f"mlpipe has a fault: {type(error).__name__}: {error}\n"
         "   Your project's state is kept. MLPIPE_DEBUG=1 shows where; please report it."
     )
     return ExitCode.INTERNAL
+
+
+def _trace(error: Exception) -> None:
+    if "MLPIPE_DEBUG" in os.environ:
+        traceback.print_exception(error, file=sys.stderr)

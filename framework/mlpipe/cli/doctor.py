@@ -34,9 +34,13 @@ def doctor(as_json: JsonOption = False) -> int:
     if as_json:
         console.json([asdict(check) for check in checks])
     else:
-        console.rows((_MARKS[check.state], check.name, check.detail) for check in checks)
+        console.rows((_MARKS[check.state], check.name, _one_line(check)) for check in checks)
     failed = any(check.state is CheckState.FAILED for check in checks)
     return ExitCode.FAILED if failed else ExitCode.OK
+
+
+def _one_line(check: Check) -> str:
+    return " · ".join(line.strip() for line in check.detail.splitlines())
 
 
 def _machine() -> Iterator[Check]:

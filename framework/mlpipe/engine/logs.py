@@ -6,6 +6,8 @@ from pathlib import Path
 
 from mlpipe.engine.masking import LogMasker, Masker
 
+_BLOCK = 1 << 16
+
 
 @dataclass(slots=True)
 class _Log:
@@ -51,11 +53,17 @@ class Logs:
 
 
 def tail(path: Path, lines: int) -> list[str]:
-    """Give the last lines of a log."""
+    """Give the last lines of a log, reading no more of it than they need."""
     try:
         with path.open("rb") as stream:
-            stream.seek(0, 2)
-            stream.seek(max(0, stream.tell() - 200 * lines - 4096))
-            return stream.read().decode("utf-8", "replace").splitlines()[-lines:]
+            start = stream.seek(0, 2)
+            parts: list[bytes] = []
+            found = 0
+            while start and found <= lines:
+                size = min(_BLOCK, start)
+                start = stream.seek(start - size)
+                parts.append(stream.read(size))
+                found += parts[-1].count(b"\n")
+        return b"".join(reversed(parts)).decode("utf-8", "replace").splitlines()[-lines:]
     except OSError:
         return []

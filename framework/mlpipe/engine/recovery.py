@@ -64,6 +64,8 @@ def _bury(store: Store, run: RunRow) -> None:
     for stage in left:
         if stage.process:
             kill_leftover(stage.process)
+    # First of all: it may be what fills the disk, and then nothing could be recorded.
+    shutil.rmtree(store.folder / "scratch" / run.id, ignore_errors=True)
     with store.transaction():
         store.runs.put_stages(
             [replace(each, state=StageState.INTERRUPTED, finished=now) for each in left]
@@ -76,5 +78,4 @@ def _bury(store: Store, run: RunRow) -> None:
             seconds=now - run.started,
             error="the runner was killed",
         )
-    shutil.rmtree(store.folder / "scratch" / run.id, ignore_errors=True)
     (store.run_folder(run.id) / "alive").unlink(missing_ok=True)

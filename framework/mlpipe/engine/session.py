@@ -12,7 +12,7 @@ from mlpipe.errors import UserError
 from mlpipe.plan.assess import Assessor
 from mlpipe.plugins.manager import PluginManager
 from mlpipe.recipe.load import LoadedRecipe
-from mlpipe.store import Store
+from mlpipe.store import Store, opened
 
 _LOCAL = "local"
 
@@ -49,7 +49,7 @@ def session(
         verify: Digest every byte of cached outputs.
     """
     with ExitStack() as stack:
-        store = stack.enter_context(closing(Store(recipe.root, read_only=read_only)))
+        store = stack.enter_context(opened(recipe.root, read_only=read_only))
         executor: Executor = stack.enter_context(closing(_executor(recipe, plugins, store)))
         outside = WorkerOutside(executor, Requests(recipe, plugins, store.folder))
         assessor = Assessor(

@@ -65,8 +65,7 @@ class Database:
         self.path = path
         self._durable = False
         missing = not path.exists()
-        name = ":memory:" if read_only and missing else str(path)
-        self._connection = self._open(name)
+        self._connection = self._open(self._name(missing) if read_only else str(path))
         try:
             self._prepare(read_only and not missing)
         except StoreError:
@@ -74,20 +73,33 @@ class Database:
             raise
         except sqlite3.Error as error:
             self.close()
-            raise self._unusable(error) from error
+            raise self.unusable(error) from error
+
+    def _name(self, missing: bool) -> str:
+        if missing:
+            return ":memory:"
+        if os.access(self.path.parent, os.W_OK):
+            return str(self.path)
+        # On a read-only disk nobody writes, and the files that readers share cannot be made.
+        return f"{self.path.absolute().as_uri()}?immutable=1"
 
     def _open(self, name: str) -> sqlite3.Connection:
+        uri = name.startswith("file:")
         try:
-            return sqlite3.connect(name, isolation_level=None, timeout=_BUSY_SECONDS)
+            return sqlite3.connect(name, isolation_level=None, timeout=_BUSY_SECONDS, uri=uri)
         except sqlite3.Error as error:
-            raise self._unusable(error) from error
+            raise self.unusable(error) from error
 
-    def _unusable(self, error: sqlite3.Error) -> StoreError:
+    def unusable(self, error: sqlite3.Error) -> StoreError:
+        """Say that the database cannot be read or written, and what to do about it."""
+        fix = "Its folder has to be writable, its disk to have room."
+        if type(error) is sqlite3.DatabaseError:
+            fix = (
+                "Restore it from a backup, or move it away: results are then found again"
+                " through mlpipe.lock, or made anew."
+            )
         return StoreError(
-            f"cannot be opened as mlpipe's state: {error}",
-            where=str(self.path),
-            fix="Restore it from a backup, or move it away: results are then found again"
-            " through mlpipe.lock, or made anew.",
+            f"cannot be used as mlpipe's state: {error}", where=str(self.path), fix=fix
         )
 
     def _prepare(self, query_only: bool) -> None:
@@ -99,9 +111,13 @@ class Database:
                 where=str(self.path),
                 fix="Update mlpipe-framework.",
             )
-        if query_only:
+        if query_only and version:
             execute("PRAGMA query_only=ON")
             return
+        if query_only:  # whoever made the file was killed before it was a database
+            self.close()
+            self._connection = self._open(":memory:")
+            execute = self._connection.execute
         execute("PRAGMA journal_mode=WAL")
         execute("PRAGMA synchronous=NORMAL")
         if version < VERSION:
@@ -127,7 +143,8 @@ class Database:
         try:
             yield
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            if self._connection.in_transaction:  # SQLite itself rolls back on a full disk
+                self._connection.execute("ROLLBACK")
             raise
         else:
             self._connection.execute("COMMIT")

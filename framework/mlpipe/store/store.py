@@ -1,6 +1,7 @@
 """The store: one object over all that ``.mlpipe/`` holds."""
 
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -93,10 +94,16 @@ class Store:
 
 @contextmanager
 def opened(root: Path, *, read_only: bool = False) -> Iterator[Store]:
-    """Open a project's store for the length of a block."""
+    """Open a project's store for the length of a block.
+
+    Raises:
+        StoreError: The state cannot be opened, or turns out damaged within the block.
+    """
     store = Store(root, read_only=read_only)
     try:
         yield store
+    except sqlite3.Error as error:
+        raise store.database.unusable(error) from error
     finally:
         store.close()
 

@@ -131,7 +131,7 @@ def test_a_read_only_store_makes_and_changes_nothing(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / ".mlpipe").mkdir()
     (tmp_path / ".mlpipe" / "state.db").write_bytes(b"not a database at all" * 100)
-    with pytest.raises(StoreError, match=r"state\.db: cannot be opened as mlpipe's state"):
+    with pytest.raises(StoreError, match=r"state\.db: cannot be used as mlpipe's state"):
         Store(tmp_path)
 
 
