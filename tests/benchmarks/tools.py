@@ -19,6 +19,8 @@ QUIET = {
     "DO_NOT_TRACK": "1",
     "DVC_NO_ANALYTICS": "1",
     "KEDRO_DISABLE_TELEMETRY": "1",
+    # Kedro reads catalogs through omegaconf, which refuses that of 10,000 stages otherwise.
+    "OMEGACONF_MAX_YAML_EXPANDED_NODES": "none",
     "PLOOMBER_STATS_ENABLED": "false",
     "PLOOMBER_VERSION_CHECK_DISABLED": "true",
 }

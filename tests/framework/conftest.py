@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+# What changes how a command writes, and is the test runner's, not the test's.
+_TERMINAL = ("CI", "NO_COLOR", "COLUMNS", "LINES")
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -50,7 +53,7 @@ class Project:
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """Give the environment that commands run in."""
-        kept = {k: v for k, v in os.environ.items() if k not in ("CI", "NO_COLOR")}
+        kept = {k: v for k, v in os.environ.items() if k not in _TERMINAL}
         return {**kept, **(extra or {})}
 
     def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:

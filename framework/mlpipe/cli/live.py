@@ -1,6 +1,5 @@
 """Showing a run on a terminal: finished rows scroll away, running ones redraw below them."""
 
-import re
 import time
 from itertools import islice
 
@@ -12,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlpipe.cli.progress import closing, finished, heading, not_run, widths
-from mlpipe.console import Console, duration
+from mlpipe.console import Console, duration, printable
 from mlpipe.engine.reporting import RunResult, StageReport
 from mlpipe.plan.values import Plan, Verdict
 from mlpipe.store.runs import StageState
@@ -20,8 +19,6 @@ from mlpipe.store.runs import StageState
 # Seconds between redraws, as often as an eye can follow: with many short stages drawing is
 # what costs.
 _REDRAW = 0.08
-# What would move the cursor or clear the screen if a stage's log were shown as it is.
-_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _WIDEST = 400
 
 
@@ -88,6 +85,7 @@ class LiveRows:
 
     def run_finished(self, result: RunResult) -> None:
         """Stop redrawing; show what did not run, and how the run ended."""
+        self._live.update(self._rows())
         self._flush()
         self._live.stop()
         for line in not_run(self._console, self._quiet, self._widths):
@@ -114,7 +112,7 @@ class LiveRows:
                 report.name.ljust(self._widths[0]),
                 report.uses.ljust(self._widths[1]),
                 duration(now - since).ljust(6),
-                Text(_CONTROL.sub("", line[:_WIDEST]), "dim", no_wrap=True, overflow="ellipsis"),
+                Text(printable(line[:_WIDEST]), "dim", no_wrap=True, overflow="ellipsis"),
             )
         more = self._left - min(shown, len(self._running))
         rest = [Text(f"    {more} more to go", style="dim")] if more > 0 else []

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
 
-from mlpipe.console import Console, columns, duration
+from mlpipe.console import Console, columns, duration, printable
 from mlpipe.engine.reporting import Reporter, RunResult, StageReport
 from mlpipe.plan.values import Plan
 from mlpipe.store.runs import RunState, StageState
@@ -147,7 +147,7 @@ def finished(console: Console, report: StageReport, run: str, wide: tuple[int, i
     """Write the row of a stage that has ended, and what went wrong below it."""
     mark, color = _MARKS[report.state]
     took = duration(report.seconds) if report.seconds else ""
-    text = report.text
+    text = printable(report.text)
     if report.state in (StageState.GATE_FAILED, StageState.INTERRUPTED, StageState.SKIPPED):
         text = f"{report.state}  {text}".rstrip()
     row = f"{report.name.ljust(wide[0])}  {report.uses.ljust(wide[1])}  {took.ljust(6)}  {text}"
@@ -159,9 +159,8 @@ def _trouble(report: StageReport, run: str) -> list[str]:
     if report.error is None:
         return []
     where = f"{report.error['where']}  " if report.error.get("where") else ""
-    lines = [f"    {line}" for line in f"{where}{report.error['what']}".splitlines()]
-    if fix := report.error.get("fix"):
-        lines.extend(f"    {line}" for line in str(fix).splitlines())
+    texts = [f"{where}{report.error['what']}", str(report.error.get("fix") or "")]
+    lines = [f"    {printable(line)}" for text in texts for line in text.splitlines()]
     if report.attempt:
         lines.append(f"    last lines:  mlpipe logs {run} {report.name}")
     return lines

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from mlpipe.cli.common import JsonOption, find_project
-from mlpipe.console import Console, duration, moment
+from mlpipe.console import Console, duration, moment, printable
 from mlpipe.errors import UserError
 from mlpipe.store import Store, opened
 from mlpipe.store.runs import RunRow, StageRow
@@ -54,13 +54,13 @@ def show(run: RunArgument, as_json: JsonOption = False) -> None:
     if row.params:
         console.out("  " + " · ".join(f"{name} {value}" for name, value in row.params.items()))
     console.rows(
-        (stage.name, stage.uses, str(stage.state), _stage_took(stage), stage.summary)
+        (stage.name, stage.uses, str(stage.state), _stage_took(stage), printable(stage.summary))
         for stage in stages
     )
     for stage in stages:
         if stage.error is not None:
             where = f"{stage.error['where']}  " if stage.error.get("where") else ""
-            console.out(f"  {stage.name}: {where}{stage.error['what']}")
+            console.out(printable(f"  {stage.name}: {where}{stage.error['what']}"))
 
 
 @app.command("diff")

@@ -171,6 +171,7 @@ def _finish(runner: Runner, state: RunState, begun: float, options: Options) -> 
     failing = sys.exc_info()[1]
     error = str(failing) if failing else ""
     with books.transaction():
+        runner.abandon()
         for name, blocker in runner.progress.held_back():
             books.held_back(plan.stages[name], blocker)
         books.store.runs.finish(books.run, state, now, books.masker.text(error))

@@ -1,6 +1,7 @@
 """Making jobs from planned stages."""
 
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,15 @@ class Requests:
 
     def scratch(self, stage: str, attempt: int, hook: str) -> Path:
         """Give the folder of an attempt's own."""
-        folder = self._state_dir / "scratch" / (self._run or f"plan-{os.getpid()}")
-        return folder / f"{stage}.{attempt}.{hook}"
+        return self._folder / f"{stage}.{attempt}.{hook}"
+
+    def discard(self) -> None:
+        """Remove the attempts' folders."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def _folder(self) -> Path:
+        return self._state_dir / "scratch" / (self._run or f"plan-{os.getpid()}")
 
     def _wrappers(self, stage: LoadedStage) -> tuple[str, ...]:
         names = [name for name in self._recipe.recipe.observers if name != stage.plugin]

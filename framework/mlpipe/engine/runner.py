@@ -80,6 +80,13 @@ class Runner:
         waiting = self.progress.ready or bool(self._retries)
         return self._may_begin and waiting and len(self._running) < self.jobs
 
+    def abandon(self) -> None:
+        """Record the stages that still run as interrupted, when the run cannot go on."""
+        for attempt in self._running.values():
+            self.progress.settle(attempt.planned.name, StageState.INTERRUPTED)
+            self.books.interrupted(attempt.planned, attempt.number, attempt.started)
+        self._running.clear()
+
     def _going_on(self) -> bool:
         if self._running:
             return True

@@ -50,8 +50,10 @@ def session(
     """
     with ExitStack() as stack:
         store = stack.enter_context(opened(recipe.root, read_only=read_only))
+        requests = Requests(recipe, plugins, store.folder)
+        stack.callback(requests.discard)
         executor: Executor = stack.enter_context(closing(_executor(recipe, plugins, store)))
-        outside = WorkerOutside(executor, Requests(recipe, plugins, store.folder))
+        outside = WorkerOutside(executor, requests)
         assessor = Assessor(
             recipe, store, plugins, None if offline else outside, force=force, verify=verify
         )

@@ -57,7 +57,7 @@ class _Worker:
     number: int
     log: int
     messages: int
-    partial: bytes = b""
+    partial: bytearray = field(default_factory=bytearray)
     result: Mapping[str, Any] | None = None
     error: Mapping[str, Any] | None = None
     decoder: Any = field(default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"))
@@ -107,7 +107,7 @@ class LocalExecutor:
         try:
             send(channel, to_message(self._count, job), (log_end, messages_end))
         except OSError as error:
-            raise MlpipeError("the template process is gone; see the lines above") from error
+            raise MlpipeError("the process that starts stages is gone; was it killed?") from error
         finally:
             os.close(log_end)
             os.close(messages_end)
@@ -167,7 +167,7 @@ class LocalExecutor:
         assert self._channel is not None
         received = receive(self._channel)
         if received is None:
-            raise MlpipeError("the template process is gone; see the lines above")
+            raise MlpipeError("the process that starts stages is gone; was it killed?")
         message, _ = received
         number = message["job"]
         if "process" in message:
@@ -194,10 +194,12 @@ class LocalExecutor:
         return [Logged(worker.number, text)] if text else []
 
     def _read_messages(self, worker: _Worker, *, to_end: bool = False) -> list[WorkerEvent]:
-        *lines, worker.partial = (
-            worker.partial + self._read(worker.messages, to_end=to_end)
-        ).split(b"\n")
+        data = self._read(worker.messages, to_end=to_end)
+        worker.partial += data
         events: list[WorkerEvent] = []
+        if b"\n" not in data:  # a long message: it is not looked through at each of its pieces
+            return events
+        *lines, worker.partial = worker.partial.split(b"\n")
         for line in lines:
             message = json.loads(line)
             if "event" in message:

@@ -237,7 +237,9 @@ class Assessor:
         try:
             actions = self._outside.preview(stage, base.settings, inputs)
         except MlpipeError as error:
-            return replace(base, reason="not known", warnings=(f"{stage.name}: {error}",))
+            return replace(
+                base, reason="its actions are not known", warnings=(f"{stage.name}: {error}",)
+            )
         record = self._store.results.get(str(base.fingerprint))
         if actions or record is None or stage.name in self._force:
             count = f"{len(actions)} action{'' if len(actions) == 1 else 's'}"

@@ -280,6 +280,7 @@ def test_deploys_are_planned_in_place_and_rolled_back(acme: Any) -> None:
     acme.write("p.yaml", "name: p\nstages: {live: {uses: acme.deploy, with: {text: one}}}\n")
     answer = acme.mlpipe("plan", "p")
     assert answer.out == ("  live  run  1 action\n              update  service shop  (text one)\n")
+    assert not list((acme.root / ".mlpipe" / "scratch").glob("*"))
     assert acme.run() == {"live": "done"}
     assert acme.verdicts() == {"live": "in place"}
     assert acme.run() == {"live": "in place"}

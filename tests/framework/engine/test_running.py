@@ -349,3 +349,45 @@ def test_preload_is_imported_before_the_first_fork(project: Any) -> None:
         head="preload: [colorsys]\n",
     )
     assert project.run() == {"a": "done"}
+
+
+def test_when_the_template_is_killed_its_stages_are_not_left_running(project: Any) -> None:
+    write_stages(
+        project,
+        "  a: {uses: python.check, with: {function: 'stages:orphan'}}\n"
+        "  b: {uses: shell.check, needs: [a], with: {command: 'true'}}\n",
+        """
+        import os
+        import signal
+        import time
+
+        def orphan():
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(1)
+        """,
+    )
+    answer = project.mlpipe("run", "p")
+    assert answer.code == ExitCode.FAILED
+    assert "the process that starts stages is gone; was it killed?" in answer.err
+    shown = project.mlpipe("runs", "show", "last", "--json").json()
+    assert shown["state"] == "failed"
+    assert {s["stage"]: s["state"] for s in shown["stages"]} == {"a": "interrupted", "b": "waiting"}
+
+
+def test_a_value_of_many_megabytes_comes_through(project: Any) -> None:
+    write_stages(
+        project,
+        "  a: {uses: python.check, with: {function: 'stages:large'}}\n"
+        "  b:\n    uses: python.check\n"
+        "    with: {function: 'stages:look', args: {text: '${stages.a.text}'}}\n",
+        """
+        def large():
+            return {"text": "x" * 20_000_000}
+
+        def look(text):
+            return {"length": len(text)}
+        """,
+    )
+    assert project.run() == {"a": "done", "b": "done"}
+    (_, stage) = project.mlpipe("runs", "show", "last", "--json").json()["stages"]
+    assert stage["metrics"] == {"length": 20_000_000}
