@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mlpipe.api import run as run
     from mlpipe.errors import ExitCode as ExitCode
+    from mlpipe.errors import GateMissed as GateMissed
     from mlpipe.errors import MlpipeError as MlpipeError
+    from mlpipe.errors import StageError as StageError
     from mlpipe.errors import UserError as UserError
     from mlpipe.plugins.config import OPEN as OPEN
     from mlpipe.plugins.config import Declares as Declares
@@ -41,7 +43,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "mlpipe.api": ("run",),
-    "mlpipe.errors": ("ExitCode", "MlpipeError", "UserError"),
+    "mlpipe.errors": ("ExitCode", "GateMissed", "MlpipeError", "StageError", "UserError"),
     "mlpipe.plugins.config": (
         "OPEN",
         "Declares",

@@ -56,6 +56,39 @@ class StageError(UserError):
     exit_code = ExitCode.FAILED
 
 
+class GateMissed(StageError):
+    """What a stage looked at misses a bound of the stage's own, as bad data does.
+
+    The stage ends as one that misses a gate of the recipe: nothing it made is kept but what
+    ``stage.keep()`` was given, ``gate_failed`` is told, and it is not retried.
+
+    Args:
+        what: What is wrong, a line for each failure.
+        metric: What was measured.
+        bound: What it is held against, as ``<= 0``.
+        value: What it is.
+        where: The file, column or setting concerned.
+        fix: What to do about it.
+    """
+
+    exit_code = ExitCode.GATE
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        metric: str,
+        bound: str,
+        value: float,
+        where: str | None = None,
+        fix: str | None = None,
+    ) -> None:
+        super().__init__(what, where=where, fix=fix)
+        self.metric = metric
+        self.bound = bound
+        self.value = value
+
+
 class StoreError(UserError):
     """The state in ``.mlpipe/`` cannot be read or written."""
 

@@ -161,6 +161,7 @@ def _trouble(report: StageReport, run: str) -> list[str]:
     where = f"{report.error['where']}  " if report.error.get("where") else ""
     texts = [f"{where}{report.error['what']}", str(report.error.get("fix") or "")]
     lines = [f"    {printable(line)}" for text in texts for line in text.splitlines()]
+    lines += [f"    look at     {each}" for each in report.kept]
     if report.attempt:
         lines.append(f"    last lines:  mlpipe logs {run} {report.name}")
     return lines

@@ -46,8 +46,10 @@ def show(run: RunArgument, as_json: JsonOption = False) -> None:
     with opened(find_project(), read_only=True) as store:
         row = get_run(store, run)
         stages = store.runs.stages(row.id)
+        kept = {stage.name: store.kept(row.id, stage.name, stage.attempt) for stage in stages}
     if as_json:
-        console.json({**_facts(row), "stages": [_stage_facts(stage) for stage in stages]})
+        facts = [{**_stage_facts(stage), "kept": kept[stage.name]} for stage in stages]
+        console.json({**_facts(row), "stages": facts})
         return
     console.out(f"run {row.id} · {row.recipe} · target {row.target} · {row.state}")
     console.out(f"  {moment(row.started)} · {_took(row)} · {row.command}")
@@ -61,6 +63,8 @@ def show(run: RunArgument, as_json: JsonOption = False) -> None:
         if stage.error is not None:
             where = f"{stage.error['where']}  " if stage.error.get("where") else ""
             console.out(printable(f"  {stage.name}: {where}{stage.error['what']}"))
+        for file in kept[stage.name]:
+            console.out(f"  {stage.name}: look at {file}")
 
 
 @app.command("diff")

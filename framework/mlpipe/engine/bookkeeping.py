@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlpipe.engine.judging import describe, judge
+from mlpipe.engine.judging import describe, judge, own_gate
 from mlpipe.engine.logs import Logs
 from mlpipe.engine.masking import Masker
 from mlpipe.engine.observers import ObserverProcess
@@ -48,6 +48,7 @@ class Bookkeeper:
     _logs: Logs = field(init=False)
     _positions: dict[str, int] = field(init=False)
     _keys: dict[str, str] = field(default_factory=dict)
+    _kept: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._logs = Logs(self.masker)
@@ -89,6 +90,7 @@ class Bookkeeper:
     def started(self, planned: PlannedStage, attempt: int, key: str, when: float) -> None:
         """Record the intent to run an attempt, before it is begun."""
         self._keys[planned.name] = key
+        self._kept.pop(planned.name, None)
         row = self._row(planned, StageState.RUNNING, attempt, started=when)
         with self.store.transaction(durable=planned.stage.verb.effects):
             self.store.runs.put_stages([row])
@@ -132,6 +134,8 @@ class Bookkeeper:
 
     def said(self, stage: str, kind: str, payload: Mapping[str, Any]) -> None:
         """Record an event of a stage's own."""
+        if kind == "artifact" and payload.get("kept"):
+            self._kept.setdefault(stage, []).append(str(payload["location"]))
         self.event("stage_event", stage, kind=kind, payload=payload)
 
     # -- how a stage ends -----------------------------------------------------------------
@@ -193,6 +197,16 @@ class Bookkeeper:
         error = self.masker.value(error)
         self._settle(planned, StageState.FAILED, attempt, started, now, None, error=error)
 
+    def missed(
+        self, planned: PlannedStage, attempt: int, started: float, error: Mapping[str, Any]
+    ) -> None:
+        """Record that a stage missed a bound of its own."""
+        facts, text = own_gate(planned.stage, *error["gate"])
+        self.event("gate_failed", planned.name, **facts)
+        error = self.masker.value({key: error[key] for key in ("what", "where", "fix")})
+        state = StageState.GATE_FAILED
+        self._settle(planned, state, attempt, started, time.time(), None, text=text, error=error)
+
     def will_retry(
         self, planned: PlannedStage, attempt: int, error: Mapping[str, Any], delay: float
     ) -> None:
@@ -247,7 +261,15 @@ class Bookkeeper:
             summary=text,
         )
         report = StageReport(
-            planned.name, planned.stage.spec.uses, state, seconds, text, attempt, error, metrics
+            planned.name,
+            planned.stage.spec.uses,
+            state,
+            seconds,
+            text,
+            attempt,
+            error,
+            metrics,
+            tuple(self._kept.get(planned.name, ())),
         )
         self.reports[planned.name] = report
         self.reporter.stage_finished(report)

@@ -15,7 +15,7 @@ from typing import Any
 
 from mlpipe.engine.ingest import ingest
 from mlpipe.engine.jobs import Job
-from mlpipe.errors import StageError, UserError
+from mlpipe.errors import GateMissed, StageError, UserError
 from mlpipe.plugins.contexts import RollbackContext
 from mlpipe.plugins.inspection import Plugin
 from mlpipe.plugins.manager import PluginManager, UnknownPlugin
@@ -234,7 +234,10 @@ class Child:
 
     def _explain(self, error: BaseException) -> dict[str, Any]:
         if isinstance(error, UserError):
-            return {"what": error.what, "where": error.where, "fix": error.fix}
+            facts: dict[str, Any] = {"what": error.what, "where": error.where, "fix": error.fix}
+            if isinstance(error, GateMissed):
+                facts["gate"] = [error.metric, error.bound, float(error.value)]
+            return facts
         traceback.print_exc()
         text = str(error).strip()
         name = type(error).__name__

@@ -1,10 +1,12 @@
 """Holding results against gates, and saying in a few words what a stage made."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mlpipe.plan.values import PlannedStage
+from mlpipe.recipe.gates import Gate, parse_gate
 from mlpipe.recipe.load import LoadedRecipe, LoadedStage
 from mlpipe.store.results import Record
 from mlpipe.store.runs import StageState
@@ -26,24 +28,38 @@ class Judgement:
 
 def judge(stage: LoadedStage, record: Record, recipe: LoadedRecipe) -> Judgement:
     """Hold a result against its stage's gates."""
-    told = stage.spec.on_gate_failure
     missed = []
     for gate in stage.gates:
         if gate.metric not in record.metrics:
             return Judgement(error=_unreported(stage, record, gate.metric, recipe))
         value = record.metrics[gate.metric]
-        shortfall = gate.missed(value)
-        if shortfall is not None:
-            missed.append(
-                {
-                    "metric": gate.metric,
-                    "bound": gate.bound_text,
-                    "value": value,
-                    "shortfall": shortfall,
-                    "notify": list(told.notify) if told else [],
-                }
-            )
+        if gate.missed(value) is not None:
+            missed.append(_facts(stage, gate, value))
     return Judgement(tuple(missed))
+
+
+def own_gate(
+    stage: LoadedStage, metric: str, bound: str, value: float
+) -> tuple[dict[str, Any], str]:
+    """Say how a stage missed a bound of its own: the facts of ``gate_failed``, and in words."""
+    try:
+        gate = parse_gate(metric, bound)
+    except ValueError:  # a bound in the plugin's own words
+        gate = Gate(metric, "==", math.nan)
+        facts = {**_facts(stage, gate, value), "bound": bound}
+        return facts, f"{metric} {value:.4g}, wanted {bound}"
+    return _facts(stage, gate, value), gate.text(value)
+
+
+def _facts(stage: LoadedStage, gate: Gate, value: float) -> dict[str, Any]:
+    told = stage.spec.on_gate_failure
+    return {
+        "metric": gate.metric,
+        "bound": gate.bound_text,
+        "value": value,
+        "shortfall": gate.missed(value),
+        "notify": list(told.notify) if told else [],
+    }
 
 
 def _unreported(

@@ -22,6 +22,7 @@ class StageReport:
         attempt: 1 for the first.
         error: ``what``, ``where``, ``fix``; or ``None``.
         metrics: Numbers by name.
+        kept: Files for people that its last attempt kept, relative to the project's folder.
     """
 
     name: str
@@ -32,6 +33,7 @@ class StageReport:
     attempt: int = 0
     error: Mapping[str, Any] | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,6 +231,11 @@ class Runner:
 
     def _failed_attempt(self, attempt: Attempt, error: dict[str, Any]) -> None:
         planned = attempt.planned
+        if "gate" in error:
+            self._failed = True
+            self.progress.settle(planned.name, StageState.GATE_FAILED)
+            self.books.missed(planned, attempt.number, attempt.started, error)
+            return
         retry = planned.stage.spec.retry
         if retry is not None and attempt.number < retry.attempts:
             delay = retry.pause(attempt.number)

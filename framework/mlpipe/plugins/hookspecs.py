@@ -162,7 +162,7 @@ def run_finished(config: object, event: Event, context: ObserverContext) -> None
 
 @hookspec
 def gate_failed(config: object, event: Event, context: ObserverContext) -> None:
-    """A metric missed its bound.
+    """A metric missed its bound: a gate of the recipe's, or one that the stage holds itself to.
 
     Data: ``metric``, ``bound`` (as ``>= 0.94``), ``value``, ``shortfall``, ``notify`` (names).
     """

@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -125,6 +126,33 @@ class Stage:
     def places(self) -> Mapping[str, str]:
         """Where outputs belong in the project, as told to ``output()``."""
         return self._places
+
+    def keep(self, path: Path, name: str | None = None) -> Path:
+        """Keep a file that people should see, whatever becomes of the stage.
+
+        Reports and executed notebooks are kept so: they matter most when the stage fails. The
+        file is copied at once, without the values of secrets, to the folder of the run's logs;
+        observers are told of it as an artifact.
+
+        Args:
+            path: The file.
+            name: What it is called there; its own name when left out.
+
+        Returns:
+            Where it is kept.
+        """
+        # The folder of the attempt's log, which ``Store.kept`` lists.
+        folder = self.state_dir / "runs" / self.run / f"{self.name}.{self.attempt}"
+        folder.mkdir(parents=True, exist_ok=True)
+        data = path.read_bytes()
+        for value in filter(None, self.secrets.values()):
+            data = data.replace(value.encode(), b"***")
+        kept = folder / Path(name or path.name).name
+        writing = folder / f".{secrets.token_hex(8)}"
+        writing.write_bytes(data)
+        writing.replace(kept)
+        self._send("artifact", {"location": kept.relative_to(self.root).as_posix(), "kept": True})
+        return kept
 
     def emit(self, kind: str, **payload: Any) -> None:
         """Tell the run's observers something; see the hook ``stage_event`` for kinds.

@@ -5,6 +5,7 @@ finds its cache hits here.
 """
 
 import json
+import math
 import os
 import secrets
 from collections.abc import Mapping
@@ -48,7 +49,7 @@ class LockFile:
         """Give a stage's result, whatever its fingerprint."""
         try:
             return Record.from_json(self._entries[_key(recipe, stage, target)])
-        except (KeyError, TypeError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError):
             return None
 
     def update(self, recipe: str, target: str, records: Mapping[str, Record]) -> None:
@@ -84,7 +85,10 @@ def _key(recipe: str, stage: str, target: str) -> str:
 def _portable(record: Record) -> dict[str, Any]:
     """Leave out what is true on this machine only."""
     outputs = {name: _anywhere(output) for name, output in record.outputs.items()}
-    return replace(record, outputs=outputs, created=0.0).to_json()
+    facts = replace(record, outputs=outputs, created=0.0).to_json()
+    # JSON has no number for these; ``float`` reads their names back.
+    metrics = {k: v if math.isfinite(v) else str(v) for k, v in record.metrics.items()}
+    return {**facts, "metrics": metrics}
 
 
 def _anywhere(output: Output) -> Output:

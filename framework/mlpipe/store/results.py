@@ -74,10 +74,11 @@ class Record:
         """Read a record.
 
         Raises:
-            KeyError, TypeError, AttributeError: The data is no record.
+            KeyError, TypeError, ValueError, AttributeError: The data is no record.
         """
         outputs = {name: Output(**output) for name, output in data["outputs"].items()}
-        return cls(**{**data, "outputs": outputs})
+        metrics = {name: float(value) for name, value in data["metrics"].items()}
+        return cls(**{**data, "outputs": outputs, "metrics": metrics})
 
 
 _OUTPUT = tuple(each.name for each in fields(Output))

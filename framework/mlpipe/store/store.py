@@ -55,6 +55,11 @@ class Store:
         """Give the log of an attempt. It exists once the attempt has written something."""
         return self.run_folder(run) / f"{stage}.{attempt}.log"
 
+    def kept(self, run: str, stage: str, attempt: int) -> list[str]:
+        """Give the files that an attempt kept for people (``Stage.keep``), relative to the root."""
+        folder = self.log(run, stage, attempt).with_suffix("")
+        return sorted(path.relative_to(self.root).as_posix() for path in folder.glob("[!.]*"))
+
     def put_definitions(self, definitions: Mapping[str, Any]) -> None:
         """Keep what modules define, by the modules' digest, to name later what changed."""
         rows: list[tuple[object, ...]] = [(k, json.dumps(v)) for k, v in definitions.items()]

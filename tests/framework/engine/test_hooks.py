@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,8 @@ import os
 from pathlib import Path
 
 from mlpipe import (
-    Action, Artifact, Check, InputFile, ObserverConfig, Release, StageConfig, StageResult, Verb,
-    hookimpl,
+    Action, Artifact, Check, GateMissed, InputFile, ObserverConfig, Release, StageConfig,
+    StageResult, Verb, hookimpl,
 )
 from mlpipe.types import CheckState
 
@@ -36,6 +37,8 @@ class AnyConfig(StageConfig):
 
     text: str = ""
     fail: bool = False
+    bad: int = 0
+    bound: str = "<= 0"
 
 
 class WatchConfig(ObserverConfig):
@@ -49,6 +52,14 @@ def served(name):
         note(name, config=config.text, key=stage.key, token=os.environ.get("WATCH_TOKEN"))
         if config.fail:
             raise LookupError("the frobnicator is off")
+        if config.bad:
+            report = stage.scratch / "report.html"
+            report.write_text(f"{config.bad} rows are bad: {dict(stage.secrets)}")
+            stage.keep(report)
+            raise GateMissed(
+                "age is negative in rows 3, 5", metric="bad", bound=config.bound, value=config.bad,
+                where="data.csv", fix="Repair them.",
+            )
         return StageResult(metrics={"n": 1.0}, summary=f"{name} done")
 
     verb.__name__ = name
@@ -234,6 +245,50 @@ def test_every_hook_is_called(acme: Any) -> None:
     seen |= {"register_verbs", "register_executors"}
     specs = {n for n, f in vars(hookspecs).items() if getattr(f, "mlpipe_spec", None)}
     assert specs <= seen
+
+
+def test_a_stage_that_misses_a_bound_of_its_own_misses_a_gate(acme: Any) -> None:
+    acme.write(
+        "p.yaml",
+        "name: p\nobservers: {acme: {channel: c}}\nstages:\n"
+        "  data: {uses: acme.prepare, with: {bad: 2}, secrets: [PIN], retry: {attempts: 3},"
+        " on_gate_failure: {notify: data-team}}\n"
+        "  fit: {uses: acme.train, needs: [data]}\n",
+    )
+    answer = acme.mlpipe("run", "p", env={"PIN": "48151623"})
+    (run,) = acme.mlpipe("runs", "list", "--json").json()
+    kept = f".mlpipe/runs/{run['run']}/data.1/report.html"
+    assert (answer.code, run["state"]) == (3, "gate failed")
+    rows = [re.sub(r"\d\.\ds", "0.0s", line).strip() for line in answer.err.splitlines()[2:]]
+    assert rows == [
+        "✗ data  acme.prepare  0.0s    gate failed  bad 2, wanted ≤ 0 (2 over)",
+        "data.csv  age is negative in rows 3, 5",
+        "Repair them.",
+        f"look at     {kept}",
+        f"last lines:  mlpipe logs {run['run']} data",
+        "– fit  waiting for data",
+    ]
+    assert acme.read(kept) == "2 rows are bad: {'PIN': '***'}"
+    assert f"  data: look at {kept}\n" in acme.mlpipe("runs", "show", "last").out
+    (told,) = notes(acme, "gate_failed")
+    assert told["data"] == {
+        "metric": "bad",
+        "bound": "<= 0",
+        "value": 2.0,
+        "shortfall": 2.0,
+        "notify": ["data-team"],
+    }
+    (heard,) = notes(acme, "stage_event")
+    assert heard["data"]["payload"] == {"location": kept, "kept": True}
+
+
+def test_a_bound_of_a_plugin_may_be_in_its_own_words(acme: Any) -> None:
+    acme.write(
+        "p.yaml", "name: p\nstages: {data: {uses: acme.prepare, with: {bad: 2, bound: few}}}\n"
+    )
+    answer = acme.mlpipe("run", "p")
+    assert answer.code == 3
+    assert "gate failed  bad 2, wanted few" in answer.err
 
 
 def test_verbs_get_their_settings_and_observers_variables(acme: Any) -> None:

@@ -1,5 +1,7 @@
 """The database: made once, read-only when asked, never torn, and its rows readable again."""
 
+import json
+import math
 import os
 import sqlite3
 import time
@@ -228,6 +230,18 @@ class TestLockFile:
         assert found is not None
         assert found.metrics == RECORD.metrics
         assert LockFile(tmp_path).get("churn", "model", "local", "sha256:other") is None
+
+    def test_metrics_that_are_no_json_numbers_stay_what_they_are(self, tmp_path: Path) -> None:
+        metrics = {"nan": math.nan, "above": math.inf, "below": -math.inf}
+        LockFile(tmp_path).update("churn", "local", {"a": replace(RECORD, metrics=metrics)})
+
+        def refuse(constant: str) -> None:
+            raise AssertionError(f"{constant} is no JSON")
+
+        json.loads((tmp_path / "mlpipe.lock").read_text(), parse_constant=refuse)
+        found = LockFile(tmp_path).latest("churn", "a", "local")
+        assert found is not None
+        assert str(found.metrics) == str(dict(sorted(metrics.items())))
 
     def test_an_update_keeps_other_recipes_and_drops_removed_stages(self, tmp_path: Path) -> None:
         LockFile(tmp_path).update("churn", "local", {"a": RECORD, "b": RECORD})
