@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mlpipe.plugins.config import Declares as Declares
     from mlpipe.plugins.config import Function as Function
     from mlpipe.plugins.config import InputFile as InputFile
+    from mlpipe.plugins.config import Notebook as Notebook
     from mlpipe.plugins.config import ObserverConfig as ObserverConfig
     from mlpipe.plugins.config import OutputPath as OutputPath
     from mlpipe.plugins.config import Scalar as Scalar
@@ -49,6 +50,7 @@ _HOMES = {
         "Declares",
         "Function",
         "InputFile",
+        "Notebook",
         "ObserverConfig",
         "OutputPath",
         "Scalar",

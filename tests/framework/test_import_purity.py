@@ -8,14 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.framework.notebook_files import write_notebook
+
 SDKS = frozenset(
     {
         "boto3",
         "botocore",
+        "IPython",
         "dvc",
+        "jupyter_client",
         "mlflow",
+        "nbformat",
         "numpy",
         "pandas",
+        "papermill",
         "pyarrow",
         "ray",
         "sagemaker",
@@ -51,6 +57,9 @@ stages:
     inputs: {number: first.number}
     with: {function: "measure:measure"}
     gate: {value: ">= 1"}
+  third:
+    uses: python.check
+    with: {notebook: look.ipynb}
 """
 
 MEASURE = """
@@ -77,6 +86,7 @@ def imported_by(code: str, *arguments: str, cwd: Path) -> tuple[set[str], str]:
 def small(tmp_path: Path) -> Path:
     (tmp_path / "small.yaml").write_text(RECIPE)
     (tmp_path / "measure.py").write_text(MEASURE)
+    write_notebook(tmp_path / "look.ipynb", "1 + 1")
     return tmp_path
 
 

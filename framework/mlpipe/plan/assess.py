@@ -1,6 +1,6 @@
 """The verdict on one stage, given what earlier stages have made."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -153,7 +153,7 @@ class Assessor:
         return replace(
             base,
             verdict=Verdict.CACHED,
-            reason=f"result of run {record.run}" + ("" if local else " (mlpipe.lock)"),
+            reason=f"result of run {record.run}{_notes(found.missing, local=local)}",
             record=record,
             restore=found.restore,
             absent=found.missing,
@@ -258,12 +258,22 @@ class Assessor:
     ) -> tuple[Mapping[str, str], str]:
         if not self._plugins.get(stage.plugin).implements("resolve"):
             return {}, ""
+        if not (stage.config or stage.validate(settings)).outside():
+            return {}, ""
         if self._outside is None:
             return {}, "its source was not looked at (offline)"
         try:
             return self._outside.resolve(stage, settings), ""
         except MlpipeError as error:
             return {}, f"its source cannot be resolved: {error}"
+
+
+def _notes(absent: Sequence[str], *, local: bool) -> str:
+    notes = [] if local else ["mlpipe.lock"]
+    if absent:
+        more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
+        notes.append(f"{', '.join(absent[:3])}{more} not on this machine")
+    return f" ({'; '.join(notes)})" if notes else ""
 
 
 def _waits(stage: LoadedStage, upstream: str) -> str:

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mlpipe.plan.notebooks import compare_cells
+from mlpipe.plan.tracing import NOTEBOOK
 from mlpipe.plan.values import Change
 from mlpipe.store.database import Database
 
@@ -77,9 +79,17 @@ def _module(chain: str, before: Any, after: Any, definitions: "DefinitionsOf") -
         yield Change(chain, presence)
         return
     old, new = definitions(str(before)), definitions(str(after))
-    if not old or not new:
+    of_notebook = chain.endswith(NOTEBOOK)
+    if not old or not new or (of_notebook and "" in {*old, *new}):
         yield Change(chain, "changed")
-        return
+    elif of_notebook:
+        for cell, detail in compare_cells(old.values(), new.values()):
+            yield Change(f"{chain} {cell}", detail)
+    else:
+        yield from _definitions(chain, old, new)
+
+
+def _definitions(chain: str, old: Definitions, new: Definitions) -> Iterator[Change]:
     for name in sorted({*old, *new}):
         subject = f"{chain}:{name}" if name else chain
         if name not in new:

@@ -10,6 +10,7 @@ Timestamps, the place of the checkout and the order of mappings are not among th
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,8 @@ from mlpipe.recipe.load import LoadedStage
 from mlpipe.store.digests import digest_text
 from mlpipe.store.files import FileIndex
 from mlpipe.types import Artifact, Target
+
+_PATTERN = re.compile(r"[*?\[]")
 
 
 class Components:
@@ -77,7 +80,7 @@ class Components:
         self._module_file.cache_clear()
 
     def traces(self, stage: LoadedStage, config: StageConfig) -> Iterator[Trace]:
-        """Trace all Python files and functions that a stage names, each once."""
+        """Trace all Python files, notebooks and functions that a stage names, each once."""
         for key in self._python(stage, config):
             if key not in self._traces:
                 self._traces[key] = trace(*key, self._index, self._root)
@@ -85,7 +88,7 @@ class Components:
 
     def _python(self, stage: LoadedStage, config: StageConfig) -> Iterator[tuple[str, str | None]]:
         for _, role, value in config.roles():
-            if role is Role.SCRIPT:
+            if role in (Role.SCRIPT, Role.NOTEBOOK):
                 yield value, None
             elif role is Role.FUNCTION and (path := self._module_file(value)):
                 yield path, value.partition(":")[2]
@@ -103,13 +106,19 @@ class Components:
     def _named(self, stage: LoadedStage, config: StageConfig) -> Iterator[str]:
         """Yield the existing project files of ``files:`` and of the configuration's sources."""
         for pattern in stage.spec.files:
-            for path in sorted(self._root.glob(pattern)):
-                if path.is_file():
-                    yield path.relative_to(self._root).as_posix()
+            yield from self._matches(pattern)
         for source in config.sources():
             path = Path(source)
-            if not path.is_absolute() and ".." not in path.parts and (self._root / path).is_file():
+            if path.is_absolute() or ".." in path.parts:
+                continue
+            if (self._root / path).is_file():
                 yield path.as_posix()
+            elif _PATTERN.search(source):
+                yield from self._matches(source)
+
+    def _matches(self, pattern: str) -> list[str]:
+        found = sorted(self._root.glob(pattern))
+        return [path.relative_to(self._root).as_posix() for path in found if path.is_file()]
 
     def _files(self, stage: LoadedStage, config: StageConfig) -> Iterator[tuple[str, Any]]:
         for _, role, value in config.roles():

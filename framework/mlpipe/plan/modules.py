@@ -86,10 +86,10 @@ def read_module(path: Path) -> dict[str, Any]:
         digest = hashlib.sha256(source).hexdigest()
         return Facts({"": Definition("", 1, digest, frozenset(), True)}).to_json()
     definitions = {
-        label: Definition(owner, line, _digest(nodes), frozenset(_names(nodes)), always)
+        label: Definition(owner, line, digest_of(nodes), frozenset(_names(nodes)), always)
         for label, owner, line, nodes, always in _definitions(tree)
     }
-    return Facts(definitions, tuple(sorted(set(_bindings(tree))))).to_json()
+    return Facts(definitions, tuple(sorted(set(bindings_of(tree))))).to_json()
 
 
 def reach(facts: Facts, function: str) -> Facts:
@@ -119,7 +119,8 @@ def reach(facts: Facts, function: str) -> Facts:
     )
 
 
-def _bindings(tree: ast.AST) -> Iterator[tuple[int, str, str]]:
+def bindings_of(tree: ast.AST) -> Iterator[tuple[int, str, str]]:
+    """Yield all imports in a syntax tree, as ``Facts.bindings`` has them."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -168,10 +169,11 @@ def _names(nodes: Iterable[ast.AST]) -> Iterator[str]:
                 if each.value.isidentifier():
                     yield each.value
             elif isinstance(each, ast.Import | ast.ImportFrom):
-                yield from (to for _, _, to in _bindings(each))
+                yield from (to for _, _, to in bindings_of(each))
 
 
-def _digest(nodes: list[ast.stmt]) -> str:
+def digest_of(nodes: list[ast.stmt]) -> str:
+    """Digest syntax trees, the same in every version of Python."""
     return hashlib.sha256("\n".join(map(_text, nodes)).encode()).hexdigest()[:24]
 
 

@@ -3,22 +3,27 @@
 What enters a fingerprint of a Python file is its syntax tree: comments and layout do not
 count. A script counts whole, with every project module that it imports, at any distance.
 Where a stage is one function of a module, of that module only what the function can reach
-counts: see ``reach``. Imports inside functions are followed too; imports made from strings
-cannot be, which is what a stage's ``files:`` is for.
+counts: see ``reach``. Of a notebook its code cells count. Imports inside functions are
+followed too; imports made from strings cannot be, which is what a stage's ``files:`` is for.
 """
 
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mlpipe.plan.modules import Facts, reach, read_module
+from mlpipe.plan.notebooks import read_notebook
 from mlpipe.store.files import FileIndex
+
+#: What the names of notebooks end with.
+NOTEBOOK = ".ipynb"
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What a script or function is made of.
+    """What a script, notebook or function is made of.
 
     Attributes:
         modules: By path relative to the root, the script itself included.
@@ -32,22 +37,24 @@ class Trace:
 
 
 def trace(script: str, function: str | None, index: FileIndex, root: Path) -> Trace:
-    """Trace a script of the project, or a function of a module.
+    """Trace a script or notebook of the project, or a function of a module.
 
     Args:
         script: Its path relative to the root.
-        function: The function that is called; ``None`` where the file is run as a script.
+        function: The function that is called; ``None`` where the file itself is run.
         index: Remembers what files say.
         root: The project's folder, which modules are found from.
     """
-    folders = [Path(script).parent, Path()] if function is None else [Path()]
+    # A notebook's kernel, as a function's process, looks for modules in the root only.
+    run = function is None and not script.endswith(NOTEBOOK)
+    folders = [Path(script).parent, Path()] if run else [Path()]
     modules: dict[str, Facts] = {}
     importers: dict[str, str] = {}
     packages: set[str] = set()
     waiting = [script]
     while waiting:
         path = waiting.pop()
-        read = index.facts("module", path, read_module)
+        read = _read(path, index)
         if read is None or path in modules:
             continue
         facts = Facts.from_json(read)
@@ -64,6 +71,12 @@ def trace(script: str, function: str | None, index: FileIndex, root: Path) -> Tr
                 packages.add(top)
     importers.pop(script, None)
     return Trace(modules, importers, frozenset(packages))
+
+
+def _read(path: str, index: FileIndex) -> Any:
+    if path.endswith(NOTEBOOK):
+        return index.facts("notebook", path, read_notebook)
+    return index.facts("module", path, read_module)
 
 
 def _find(level: int, name: str, importer: str, folders: list[Path], root: Path) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """Schemas of what recipes say to plugins: the base classes and the field types.
 
-A field's type says what its value is, and so what the core does with it: ``Script`` and
-``Function`` are traced through the project's imports, an ``InputFile`` is digested, an
-``OutputPath`` is checked for clashes. A plain ``str`` or ``Path`` is only a value.
+A field's type says what its value is, and so what the core does with it: ``Script``,
+``Function`` and ``Notebook`` are traced through the project's imports, an ``InputFile`` is
+digested, an ``OutputPath`` is checked for clashes. A plain ``str`` or ``Path`` is only a value.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,6 +20,7 @@ class Role(StrEnum):
 
     SCRIPT = "script"
     FUNCTION = "function"
+    NOTEBOOK = "notebook"
     INPUT_FILE = "input-file"
     OUTPUT_PATH = "output-path"
     SECRET_NAME = "secret-name"
@@ -35,6 +36,9 @@ _FUNCTION_PATTERN = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 Script = Annotated[str, _field(Role.SCRIPT), Role.SCRIPT]
 #: ``module:function``, importable from the project root. Fingerprinted like a script.
 Function = Annotated[str, _field(Role.FUNCTION, pattern=_FUNCTION_PATTERN), Role.FUNCTION]
+#: A Jupyter notebook of the project. Its code cells, and what they import from the project, are
+#: fingerprinted; outputs, execution counts and text are not.
+Notebook = Annotated[str, _field(Role.NOTEBOOK, pattern=r"\.ipynb$"), Role.NOTEBOOK]
 #: A file or folder of the project that the stage reads. Its bytes are fingerprinted.
 InputFile = Annotated[str, _field(Role.INPUT_FILE), Role.INPUT_FILE]
 #: Where an output is placed, relative to the project root.
@@ -103,12 +107,19 @@ class StageConfig(_Config):
         return Declares()
 
     def sources(self) -> tuple[str, ...]:
-        """Paths of further project files that enter the fingerprint, where they exist.
+        """Paths and glob patterns of further project files that enter the fingerprint.
 
-        For what no field type can say, as the files that a command line mentions. A Python
-        file among them is traced.
+        For what no field type can say, as the files that a command line mentions; what does
+        not exist is left out. A Python file among them is traced.
         """
         return ()
+
+    def outside(self) -> bool:
+        """Whether the stage reads what is outside the project, so that ``resolve`` must be asked.
+
+        Asking takes a process, and under ``--offline`` the stage counts as changed.
+        """
+        return True
 
     def parameters(self) -> tuple[str, ...]:
         """Dotted names of recipe parameters that the stage's code reads at run time.

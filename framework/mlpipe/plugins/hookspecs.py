@@ -83,7 +83,8 @@ def call(verb: str, config: object, stage: Stage) -> StageResult:  # type: ignor
 def resolve(verb: str, config: object, stage: Stage) -> Mapping[str, str]:  # type: ignore[empty-body]
     """Say what an outside input is right now, read-only, for the fingerprint.
 
-    Called in a worker while planning. Returns an identity by name: a branch's commit, an
+    Called in a worker while planning, where the configuration's ``outside()`` says that there is
+    such an input. Returns an identity by name: a branch's commit, an
     object's ETag, a table's digest. A source that cannot be resolved raises; the stage then
     runs.
     """

@@ -72,6 +72,7 @@ class PathChecks:
                 self._made.setdefault(each.place, each)
         checks: Mapping[Role, Callable[[Named], None]] = {
             Role.SCRIPT: self._script,
+            Role.NOTEBOOK: self._script,
             Role.FUNCTION: self._function,
             Role.INPUT_FILE: self._file,
         }
@@ -87,7 +88,7 @@ class PathChecks:
         if self._is_made(named) or is_file(path):
             return
         if is_folder(path):
-            self.report(named.path, f'"{named.value}" is a folder, not a script')
+            self.report(named.path, f'"{named.value}" is a folder, not a {named.role}')
         else:
             self._missing(named)
 
@@ -195,7 +196,7 @@ class PathChecks:
         """Give each file that is read, and each folder above one with the file's path."""
         files = [os.path.relpath(path.resolve(), self.root) for path in self.recipes]
         for each in known:
-            if each.role in (Role.SCRIPT, Role.INPUT_FILE):
+            if each.role in (Role.SCRIPT, Role.NOTEBOOK, Role.INPUT_FILE):
                 if not each.place.startswith("/") and self._maker(each) is None:
                     files.append(each.place)
             elif each.role is Role.FUNCTION:

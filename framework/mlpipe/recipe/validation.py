@@ -73,6 +73,8 @@ _NAMES = "Names have letters, digits, _ and -, and begin with a letter."
 def _mismatch(path: tuple[str | int, ...], given: Any, pattern: str) -> Explained:
     if ":" in pattern:
         return Explained(path, f"{_show(given)} is no function", "Write module:function.")
+    if "ipynb" in pattern:
+        return Explained(path, f"{_show(given)} is no notebook", "Write the path of an .ipynb.")
     if pattern.startswith("^[A-Za-z]"):
         return Explained(path, f"{_show(given)} is no name", _NAMES)
     return Explained(path, f"{_show(given)} does not match {pattern}")

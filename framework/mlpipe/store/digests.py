@@ -1,7 +1,9 @@
 """Digests of files and folders, and what of a file's status stands for its bytes."""
 
 import hashlib
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from stat import S_ISDIR
 
@@ -11,28 +13,26 @@ _SMALL = 1 << 16
 def digest_path(path: Path, algorithm: str = "sha256") -> str:
     """Digest a file's bytes, or a folder's listing of relative paths and file digests.
 
+    A folder's MD5 is the one that DVC knows it by: of a JSON list of
+    ``{"md5": <hex>, "relpath": <relative path>}`` sorted by path.
+
     Args:
         path: A file or folder.
         algorithm: ``sha256`` or ``md5``.
 
     Returns:
-        ``<algorithm>:<hex>``.
+        ``<algorithm>:<hex>``, and ``md5:<hex>.dir`` for a folder.
 
     Raises:
         OSError: It cannot be read.
     """
-    if path.is_dir():
-        listing = hashlib.new(algorithm)
-        for file in walk(path):
-            name = file.relative_to(path).as_posix()
-            listing.update(f"{name}\0{digest_path(file, algorithm)}\n".encode())
-        return f"{algorithm}:{listing.hexdigest()}"
-    with path.open("rb", buffering=0) as stream:
-        start = stream.read(_SMALL)
-        if len(start) < _SMALL:  # file_digest's buffer costs more than a small file's bytes
-            return f"{algorithm}:{hashlib.new(algorithm, start).hexdigest()}"
-        stream.seek(0)
-        return f"{algorithm}:{hashlib.file_digest(stream, algorithm).hexdigest()}"
+    if not path.is_dir():
+        return f"{algorithm}:{_hex_of(str(path), algorithm)}"
+    digests = {name: _hex_of(file.path, algorithm) for name, file in _files(str(path)).items()}
+    if algorithm == "md5":
+        return f"md5:{hashlib.md5(_dvc_listing(digests), usedforsecurity=False).hexdigest()}.dir"
+    lines = "".join(f"{name}\0{algorithm}:{each}\n" for name, each in digests.items())
+    return f"{algorithm}:{hashlib.new(algorithm, _encoded(lines)).hexdigest()}"
 
 
 def digest_text(text: str) -> str:
@@ -42,7 +42,7 @@ def digest_text(text: str) -> str:
 
 def walk(folder: Path) -> list[Path]:
     """Give all files below a folder, sorted by relative path."""
-    return sorted(Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
+    return [Path(file.path) for file in _files(str(folder)).values()]
 
 
 def status(path: Path | str) -> str | None:
@@ -55,13 +55,63 @@ def status(path: Path | str) -> str | None:
     except OSError:
         return None
     if S_ISDIR(found.st_mode):
-        parts = "".join(f"{file}:{status(file)}\n" for file in walk(Path(path)))
-        return f"d-{hashlib.sha256(parts.encode()).hexdigest()}"
+        files = _files(str(path)).values()
+        parts = "".join([f"{file.path}:{_status_in_folder(file)}\n" for file in files])
+        return f"d-{hashlib.sha256(_encoded(parts)).hexdigest()}"
     return f"{found.st_ino}-{found.st_mtime_ns}-{found.st_size}"
 
 
 def size_of(path: Path) -> int:
     """Give the size in bytes of a file, or of all files below a folder."""
     if path.is_dir():
-        return sum(file.stat().st_size for file in walk(path))
+        return sum(file.stat().st_size for file in _files(str(path)).values())
     return path.stat().st_size
+
+
+def _files(folder: str) -> dict[str, os.DirEntry[str]]:
+    """Give all files below a folder, by relative path and sorted by its parts.
+
+    Links to files are files; links to folders are left out, so that no walk goes in circles.
+    """
+    found: dict[str, os.DirEntry[str]] = {}
+    waiting = [(folder, "")]
+    while waiting:
+        parent, prefix = waiting.pop()
+        try:
+            with os.scandir(parent) as entries:
+                for entry in entries:
+                    if not entry.is_dir():
+                        found[prefix + entry.name] = entry
+                    elif not entry.is_symlink():
+                        waiting.append((entry.path, f"{prefix}{entry.name}/"))
+        except OSError:  # gone, or not ours to read
+            continue
+    return {name: found[name] for name in sorted(found, key=lambda name: name.split("/"))}
+
+
+def _status_in_folder(file: os.DirEntry[str]) -> str | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return f"{found.st_ino}-{found.st_mtime_ns}-{found.st_size}"
+
+
+def _hex_of(path: str, algorithm: str) -> str:
+    with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - a Path costs more than that
+        start = stream.read(_SMALL)
+        if len(start) < _SMALL:  # file_digest's buffer costs more than a small file's bytes
+            return hashlib.new(algorithm, start).hexdigest()
+        stream.seek(0)
+        return hashlib.file_digest(stream, algorithm).hexdigest()
+
+
+def _dvc_listing(digests: Mapping[str, str]) -> bytes:
+    return json.dumps(
+        [{"md5": digests[name], "relpath": name} for name in sorted(digests)]
+    ).encode()
+
+
+def _encoded(text: str) -> bytes:
+    """Encode names as the file system has them, even where they are no UTF-8."""
+    return text.encode(errors="surrogateescape")

@@ -202,8 +202,9 @@ def test_schema_and_doctor_and_plugins(project: Any) -> None:
     assert listed["python"]["quarantined"] is None
     assert "train" in listed["python"]["verbs"]
     shown = project.mlpipe("plugins", "show", "python.train").out
-    assert shown.startswith("python.train: fit a model\nCall a function of the project.\n")
-    assert re.search(r"^  function +function +required$", shown, re.MULTILINE)
+    about = "Call a function of the project, or execute a notebook of it."
+    assert shown.startswith(f"python.train: fit a model\n{about}\n")
+    assert re.search(r"^  notebook +notebook \| null +default null$", shown, re.MULTILINE)
     assert project.mlpipe("plugins", "show", "pyhton").code == 2
 
 
