@@ -1,5 +1,7 @@
 """The plugin ``dvc``: data that is prepared, checked, split and versioned."""
 
+from collections.abc import Mapping
+
 from mlpipe import Stage, StageResult, hookimpl
 from mlpipe_dvc.config import PrepareConfig
 
@@ -10,3 +12,11 @@ def prepare(config: PrepareConfig, stage: Stage) -> StageResult:
     from mlpipe_dvc.preparing import run
 
     return run(config, stage)
+
+
+@hookimpl
+def resolve(config: PrepareConfig, stage: Stage) -> Mapping[str, str]:
+    """Say what a source outside the project is right now."""
+    from mlpipe_dvc.sources import identify
+
+    return identify(config.source, stage)

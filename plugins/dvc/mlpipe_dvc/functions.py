@@ -33,9 +33,9 @@ def load(reference: str, root: Path) -> Callable[..., object]:
                 where=reference,
                 fix="Name a module as it is imported from the project's folder.",
             ) from None
-        raise _located(error, reference, root) from error
+        raise located(error, reference, root) from error
     except Exception as error:
-        raise _located(error, reference, root) from error
+        raise located(error, reference, root) from error
     function = getattr(module, name, None)
     if not callable(function):
         raise StageError(f"{module_name} has no function {name}", where=reference)
@@ -43,7 +43,7 @@ def load(reference: str, root: Path) -> Callable[..., object]:
     return found
 
 
-def call(reference: str, root: Path, *arguments: object) -> object:
+def call(reference: str, root: Path, /, *arguments: object, **named: object) -> object:
     """Import and call a function.
 
     Raises:
@@ -51,14 +51,21 @@ def call(reference: str, root: Path, *arguments: object) -> object:
     """
     function = load(reference, root)
     try:
-        return function(*arguments)
+        return function(*arguments, **named)
     except MlpipeError:
         raise
     except Exception as error:
-        raise _located(error, reference, root) from error
+        raise located(error, reference, root) from error
 
 
-def _located(error: Exception, reference: str, root: Path) -> StageError:
+def located(error: Exception, reference: str, root: Path) -> StageError:
+    """Say where in the project something went wrong.
+
+    Args:
+        error: What was raised.
+        reference: What was called.
+        root: The project's folder.
+    """
     message = str(error) or "(without a message)"
     if isinstance(error, SyntaxError) and error.filename:
         place = _inside(error.filename, error.lineno or 1, root)

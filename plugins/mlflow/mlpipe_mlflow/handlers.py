@@ -142,7 +142,8 @@ def gate_failed(tracker: Tracker, event: Event) -> None:
     data = event.data
     text = f"{data['metric']} {data['value']:g}, wanted {data['bound']}"
     if data.get("shortfall") is not None:
-        text += f" ({data['shortfall']:g} short)"
+        beyond = "over" if str(data["bound"]).startswith("<") else "short"
+        text += f" ({data['shortfall']:g} {beyond})"
     family = tracker.family(event.run)
     if run := family.stages.get(event.stage):
         _note_gate(tracker, run, text)

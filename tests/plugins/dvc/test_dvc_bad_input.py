@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas
 import pytest
 
 from mlpipe.errors import StageError, UserError
-from mlpipe_dvc.tables import write
 
 if TYPE_CHECKING:
     from tests.plugins.dvc.conftest import Project
@@ -98,7 +98,7 @@ BAD = """
     ("function", "what"),
     [
         ("nothing", "returned NoneType, not a DataFrame"),
-        ("rows", "returned list, not a DataFrame"),
+        ("rows", "gave dict, not a DataFrame"),
         ("empty", "has no rows"),
         ("columnless", "has no columns"),
         ("twins", "has columns that share a name"),
@@ -158,9 +158,39 @@ def test_a_syntax_error_names_its_line(bare_project: Project) -> None:
         bare_project.prepare(source=f"{module}:extract")
 
 
-def test_a_full_disk_is_reported(bare_project: Project) -> None:
-    full = Path("/dev/full")
-    if not full.exists():
-        pytest.skip("this system has no /dev/full")
-    with pytest.raises(StageError, match=r"full: cannot be written: No space left on device"):
-        write(pandas.DataFrame({"a": [1]}), full)
+def test_a_step_that_drops_all_rows_is_named(bare_project: Project) -> None:
+    module = bare_project.module("def step(frame):\n    return frame[frame['age'] > 1000]\n")
+    for stream in (False, True):
+        with pytest.raises(StageError, match=f"{module}:step: has no rows"):
+            bare_project.prepare(steps=[f"{module}:step"], stream=stream)
+
+
+@pytest.mark.parametrize(("kind", "stream"), [("csv", False), ("parquet", True)])
+def test_a_full_disk_is_reported_and_nothing_is_tracked(
+    bare_project: Project, kind: str, stream: bool
+) -> None:
+    """Write to a process's own limit of file sizes, which fails as a full disk does."""
+    numbers = "".join(f"{(n * 7919) % 100_003},{n / 7}\n" for n in range(60_000))
+    bare_project.write("rows.csv", "a,b\n" + numbers)
+    code = f"""
+        import resource, signal
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
+        from pathlib import Path
+        from mlpipe.errors import StageError
+        from mlpipe.testing.stages import make_stage
+        from mlpipe_dvc import PrepareConfig, prepare
+
+        config = PrepareConfig(
+            source="rows.csv", output="data", stream={stream}, format="{kind}", profile=False
+        )
+        try:
+            prepare(config, make_stage(Path.cwd(), "prepare").stage)
+        except StageError as error:
+            print(error)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
+    )
+    assert "File too large" in done.stdout
+    assert ("rows cannot be kept" if stream else f"data.{kind}: cannot be written") in done.stdout

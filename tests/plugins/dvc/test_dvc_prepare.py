@@ -10,10 +10,11 @@ import dvc.api
 import pandas
 import pytest
 
-from mlpipe import Artifact
+from mlpipe import Artifact, GateMissed
 from mlpipe.errors import StageError
 from mlpipe_dvc import prepare
 from mlpipe_dvc.config import PrepareConfig
+from mlpipe_dvc.ledger import Ledger
 
 if TYPE_CHECKING:
     from tests.plugins.dvc.conftest import Project
@@ -34,7 +35,9 @@ def test_the_result_says_what_was_made(project: Project) -> None:
     probe = project.stage()
     settings = {"source": "rows.csv", "output": "data", "split": SPLIT}
     result = prepare(PrepareConfig.model_validate(settings), probe.stage)
-    for name, artifact in result.outputs.items():
+    assert list(result.outputs) == ["train", "validation", "test", "profile"]
+    for name in ("train", "validation", "test"):
+        artifact = result.outputs[name]
         assert isinstance(artifact, Artifact)
         file = project.root / artifact.location
         assert artifact == Artifact(
@@ -182,13 +185,14 @@ def test_all_failing_checks_are_named_and_nothing_is_touched(project: Project) -
         """
     )
     project.write("rows.csv", project.rows + "60,99,1\n")
-    with pytest.raises(StageError) as caught:
+    with pytest.raises(GateMissed) as caught:
         project.prepare(split=SPLIT, checks=f"{module}:check")
     assert str(caught.value) == (
         f"{module}:check: 2 checks failed\n"
         "   - 61 rows are too few\n"
         "   - age is odd\n"
         "   No file was written. Repair the source, or add a step that does."
+        " Report: .mlpipe/runs/test-run/data.1/checks.html"
     )
     changed = {path for path, content in project.files().items() if before.get(path) != content}
     assert changed == {"rows.csv", f"{module}.py"}
@@ -208,3 +212,48 @@ def test_a_check_may_raise_or_find_nothing(bare_project: Project) -> None:
         bare_project.prepare(checks=f"{module}:strict")
     assert not (bare_project.root / "data").exists()
     assert bare_project.prepare(checks=f"{module}:harmless").metrics["columns"] == 3
+
+
+def test_the_profile_is_an_output_and_an_artifact(bare_project: Project) -> None:
+    probe = bare_project.stage()
+    settings = {"source": "rows.csv", "output": "data"}
+    result = prepare(PrepareConfig.model_validate(settings), probe.stage)
+    profile = result.outputs["profile"]
+    assert isinstance(profile, Path)
+    assert profile.name == "profile.html"
+    assert "age" in profile.read_text()
+    assert {"output": "profile"} in probe.payloads("artifact")
+    assert "profile" not in bare_project.prepare(profile=False).outputs
+
+
+def test_what_is_known_of_a_version_is_noted(bare_project: Project) -> None:
+    result = bare_project.prepare(split=SPLIT)
+    entries = {entry.label: entry for entry in Ledger(bare_project.root / ".mlpipe").versions()}
+    assert set(entries) == {f"data/{name}.csv" for name in ("train", "validation", "test")}
+    entry, train = entries["data/train.csv"], result.outputs["train"]
+    assert isinstance(train, Artifact)
+    assert (entry.digest, entry.size, entry.files) == (train.digest, train.size, 1)
+    assert (entry.stage, entry.recipe, entry.runs) == ("data", "test", ("test-run",))
+    assert entry.description
+    assert entry.description.rows == 36
+    assert [column.name for column in entry.description.columns] == ["id", "age", "label"]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl"])
+def test_other_formats_are_named_by_their_files(bare_project: Project, kind: str) -> None:
+    result = bare_project.prepare(format=kind, split=SPLIT)
+    assert {each.location for each in result.outputs.values() if isinstance(each, Artifact)} == {
+        f"data/{name}.{kind}" for name in ("train", "validation", "test")
+    }
+    again = bare_project.prepare(source=f"data/train.{kind}", output="again")
+    assert again.metrics["rows"] == 36
+
+
+def test_several_files_become_one_data_set(bare_project: Project) -> None:
+    for part in ("1", "2"):
+        bare_project.write(f"raw/{part}.csv", bare_project.rows)
+    assert bare_project.prepare(source="raw/*.csv").metrics["rows"] == 120
+    assert bare_project.prepare(source="raw/", stream=True).metrics["rows"] == 120
+    bare_project.write("raw/2.csv", "id,age,labels\n1,2,3\n")
+    with pytest.raises(StageError, match=r"raw/2\.csv: has other columns than raw/1\.csv"):
+        bare_project.prepare(source="raw/*.csv")

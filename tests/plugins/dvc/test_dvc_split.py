@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from mlpipe.errors import StageError
 from mlpipe_dvc.config import SplitConfig
-from mlpipe_dvc.split import apportion, split
+from mlpipe_dvc.tables.shares import apportion
+from mlpipe_dvc.tables.split import split
 
 THIRDS = {"train": 0.6, "validation": 0.2, "test": 0.2}
 

@@ -1,4 +1,4 @@
-"""Dividing rows. The same rows, fractions and seed give the same parts.
+"""Dividing rows in memory. The same rows, fractions and seed give the same parts.
 
 ``numpy.random.RandomState`` is used, not a ``Generator``: its stream is frozen, so that a
 new release of NumPy does not divide the same data anew. Within a part, rows keep the order
@@ -7,13 +7,22 @@ they came in, but for ``time``, which sorts them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import accumulate, pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from mlpipe.errors import StageError
 from mlpipe_dvc.config import SplitConfig
+from mlpipe_dvc.tables.shares import (
+    apportion,
+    find,
+    require_no_gaps,
+    require_none_empty,
+    times_of,
+    too_few_groups,
+    too_few_of_rarest,
+)
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -36,25 +45,8 @@ def split(frame: DataFrame, config: SplitConfig) -> dict[str, DataFrame]:
         StageError: The rows cannot be divided so.
     """
     parts = _METHODS[config.method](frame, config)
-    named = dict(zip(config.fractions, parts, strict=True))
-    if empty := [name for name, rows in named.items() if not len(rows)]:
-        raise _refusal(config, f'{len(frame):,} rows leave none for "{empty[0]}"')
-    return {name: frame.iloc[rows] for name, rows in named.items()}
-
-
-def apportion(total: int, fractions: Sequence[float]) -> list[int]:
-    """Divide a number into whole parts that sum to it, by largest remainder.
-
-    Args:
-        total: What is divided.
-        fractions: They sum to 1.
-    """
-    exact = [total * fraction for fraction in fractions]
-    counts = [int(share) for share in exact]
-    by_remainder = sorted(range(len(exact)), key=lambda i: counts[i] - exact[i])
-    for index in by_remainder[: total - sum(counts)]:
-        counts[index] += 1
-    return counts
+    require_none_empty([len(rows) for rows in parts], config, "rows")
+    return {name: frame.iloc[rows] for name, rows in zip(config.fractions, parts, strict=True)}
 
 
 def _random(frame: DataFrame, config: SplitConfig) -> list[Positions]:
@@ -65,14 +57,7 @@ def _random(frame: DataFrame, config: SplitConfig) -> list[Positions]:
 
 
 def _time(frame: DataFrame, config: SplitConfig) -> list[Positions]:
-    import pandas
-
-    times = _column(frame, config)
-    if not pandas.api.types.is_numeric_dtype(times):
-        try:
-            times = pandas.to_datetime(times, utc=True)
-        except (ValueError, TypeError) as error:
-            raise _refusal(config, f'column "{config.by}" holds no times: {error}') from None
+    times = times_of(_column(frame, config), config)
     return _cut(times.argsort(kind="stable").to_numpy(), config)
 
 
@@ -105,12 +90,8 @@ def _stratified(frame: DataFrame, config: SplitConfig) -> list[Positions]:
 
 def _too_few(column: Series[Any], config: SplitConfig) -> StageError:
     counts = column.value_counts()
-    return _refusal(
-        config,
-        f'column "{config.by}" has {len(counts):,} values; the rarest, "{counts.index[-1]}", is in'
-        f" {counts.iloc[-1]:,} of {len(column):,} rows, too few for every part to have its share",
-        "Merge or drop rare values in a step, or take method: random.",
-    )
+    rarest = (str(counts.index[-1]), int(counts.iloc[-1]))
+    return too_few_of_rarest(config, len(counts), rarest, len(column))
 
 
 def _group(frame: DataFrame, config: SplitConfig) -> list[Positions]:
@@ -120,9 +101,7 @@ def _group(frame: DataFrame, config: SplitConfig) -> list[Positions]:
     codes, groups = _column(frame, config).factorize()
     counts = apportion(len(groups), list(config.fractions.values()))
     if 0 in counts:
-        raise _refusal(
-            config, f'the {len(groups):,} values of "{config.by}" are too few for every part'
-        )
+        raise too_few_groups(config, len(groups))
     parts, rest = [], numpy.arange(len(frame))
     for count in counts[:-1]:
         shuffle = GroupShuffleSplit(n_splits=1, train_size=count, random_state=config.seed)
@@ -134,26 +113,10 @@ def _group(frame: DataFrame, config: SplitConfig) -> list[Positions]:
 
 def _column(frame: DataFrame, config: SplitConfig) -> Series[Any]:
     """Give the column that a split goes by, without gaps."""
-    from difflib import get_close_matches
-
     names = [str(name) for name in frame.columns]
-    if config.by not in names:
-        near = get_close_matches(str(config.by), names, n=1)
-        hint = f'Did you mean "{near[0]}"? ' if near else ""
-        shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-        raise _refusal(config, f'there is no column "{config.by}"', f"{hint}Columns: {shown}.")
-    column: Series[Any] = frame.iloc[:, names.index(config.by)]
-    if gaps := int(column.isna().sum()):
-        raise _refusal(
-            config,
-            f'column "{config.by}" is empty in {gaps:,} of {len(frame):,} rows',
-            "Fill or drop these rows in a step.",
-        )
+    column: Series[Any] = frame.iloc[:, names.index(find(names, config))]
+    require_no_gaps(int(column.isna().sum()), len(frame), config)
     return column
-
-
-def _refusal(config: SplitConfig, what: str, fix: str | None = None) -> StageError:
-    return StageError(what, where=f"split, method {config.method}", fix=fix)
 
 
 _METHODS: Mapping[str, Callable[[DataFrame, SplitConfig], list[Positions]]] = MappingProxyType(

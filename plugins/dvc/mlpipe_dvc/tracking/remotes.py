@@ -86,7 +86,7 @@ def _resolve(wanted: str, root: Path) -> str:
     if not _is_folder(wanted):
         return wanted
     # Not resolved: DVC compares and stores paths with their links as they are written.
-    return os.path.abspath(root / Path(wanted).expanduser())  # noqa: PTH100
+    return os.path.abspath(root / Path(wanted).expanduser())
 
 
 def _is_folder(url: str) -> bool:

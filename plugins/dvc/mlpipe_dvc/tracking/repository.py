@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlpipe.errors import StageError
+from mlpipe_dvc.tracking.reading import Ignored
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -92,3 +94,33 @@ def open_repository(folder: Path, state_dir: Path) -> Repo:
     if _git_top(folder) is None:  # as in an export of a repository that was made in Git
         core["no_scm"] = True
     return Repo(str(folder), config={"core": core})
+
+
+def ignored_by(repo: Repo, state_dir: Path) -> Ignored:
+    """Give what tells which files of a folder ``.dvcignore`` names.
+
+    DVC's own matching costs more than all else that an unchanged file costs, so it is only
+    asked where there are patterns that could match.
+    """
+    root = Path(repo.root_dir)
+    always = {".git", ".hg", ".dvc"}
+
+    def ignored(folder: str, names: Iterable[str]) -> set[str]:
+        if _has_patterns(root, Path(folder), state_dir):
+            return {n for n in names if repo.dvcignore.is_ignored_file(f"{folder}/{n}")}
+        return {name for name in names if "." in name and not always.isdisjoint(name.split("/"))}
+
+    return ignored
+
+
+def _has_patterns(root: Path, folder: Path, state_dir: Path) -> bool:
+    for each in folder.parents:
+        own = f"/{state_dir.relative_to(each).as_posix()}" if each in state_dir.parents else ""
+        file = each / ".dvcignore"
+        if file.is_file():
+            lines = {line.strip() for line in file.read_text().splitlines()}
+            if any(line and line != own and not line.startswith("#") for line in lines):
+                return True
+        if each == root:
+            break
+    return False

@@ -1,0 +1,1 @@
+"""Tables: reading them, taking them through steps, dividing them, writing them."""

@@ -1,0 +1,1 @@
+"""Tracking with DVC: hashing, the cache, ``.dvc`` files, remotes."""
