@@ -229,7 +229,7 @@ def _fields(model: type[BaseModel]) -> str:
     told = _attributes(model)
     rows = ["| key | type | default | |", "|---|---|---|---|"]
     for name, info in model.model_fields.items():
-        meaning = info.description or told.get(name, "")
+        meaning = info.description or told.get(info.alias or name) or told.get(name, "")
         cells = (f"`{info.alias or name}`", _type_of(info), _default(info), _markdown(meaning))
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows)

@@ -1,10 +1,7 @@
 """The shipped machine-learning recipe, in a project of its own, as a user runs it."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +12,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.shipped import REPOSITORY, Shipped
+
 STAGES = ["data", "forest", "linear", "quality", "endpoint"]
 
 
@@ -23,39 +21,21 @@ STAGES = ["data", "forest", "linear", "quality", "endpoint"]
 class Demo:
     """The project, and what its first run said."""
 
-    root: Path
+    project: Shipped
     first: str = ""
 
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in the project."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "AWS_"))}
-        return subprocess.run(
-            arguments,
-            cwd=self.root,
-            env={**kept, "GIT_CONFIG_GLOBAL": "/dev/null"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=240,
-        )
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        return self.project.root
 
     def mlpipe(self, *arguments: str) -> str:
         """Run ``mlpipe``, which must succeed; give its standard output."""
-        done = self.command(sys.executable, "-m", "mlpipe", *arguments)
-        assert done.returncode == 0, done.stderr + done.stdout
-        return done.stdout
+        return self.project.mlpipe(*arguments)
 
     def run(self, *arguments: str) -> dict[str, str]:
         """Run the recipe; give how each stage ended."""
-        lines = self.mlpipe("run", "diagnosis", "--json", *arguments).splitlines()
-        events = [json.loads(line) for line in lines]
-        return {e["name"]: e["state"] for e in events if e["event"] == "stage_finished"}
-
-    def git(self, *arguments: str) -> None:
-        """Run git, which must succeed."""
-        who = ("-c", "user.name=reader", "-c", "user.email=reader@example.com")
-        done = self.command("git", *who, *arguments)
-        assert done.returncode == 0, done.stderr
+        return self.project.run("diagnosis", *arguments)
 
     @property
     def url(self) -> str:
@@ -69,18 +49,14 @@ class Demo:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """The recipe in a fresh Git repository, run once; its endpoint is stopped in the end."""
-    demo = Demo(tmp_path_factory.mktemp("demo"))
-    shutil.copytree(
-        REPOSITORY / "recipes",
-        demo.root / "recipes",
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
-    demo.git("init", "-q")
+    demo = Demo(Shipped(tmp_path_factory.mktemp("demo")))
+    demo.project.take("recipes", "recipes")
+    demo.project.git("init", "-q")
     try:
         demo.first = demo.mlpipe("run", "diagnosis")
         yield demo
     finally:
-        demo.command(sys.executable, "-m", "mlpipe", "endpoint", "stop", "diagnosis")
+        demo.project.command("mlpipe", "endpoint", "stop", "diagnosis")
 
 
 @pytest.fixture
@@ -135,9 +111,7 @@ def test_plain_http_gets_predictions(settled: Demo, path: str) -> None:
 
 
 def test_the_data_is_versioned_by_dvc(demo: Demo) -> None:
-    dvc = str(Path(sys.executable).with_name("dvc"))
-    done = demo.command(dvc, "status")
-    assert done.stdout.strip() == "Data and pipelines are up to date."
+    assert demo.project.succeed("dvc", "status") == "Data and pipelines are up to date.\n"
     assert (demo.root / "data" / "train.csv.dvc").is_file()
 
 
@@ -192,9 +166,7 @@ def test_a_missed_gate_deploys_nothing(settled: Demo) -> None:
     releases = settled.mlpipe("releases", "list")
     try:
         recipe.write_text(text.replace('">= 0.94"', '"> 1"'))
-        done = settled.command(
-            sys.executable, "-m", "mlpipe", "run", "diagnosis", "--set", "params.trees=21"
-        )
+        done = settled.project.command("mlpipe", "run", "diagnosis", "--set", "params.trees=21")
         assert done.returncode == 3
         assert "gate failed  challenger.accuracy" in done.stderr
         assert "– endpoint  waiting for quality" in done.stderr
@@ -204,10 +176,10 @@ def test_a_missed_gate_deploys_nothing(settled: Demo) -> None:
 
 
 def test_a_clone_with_its_data_has_hits(settled: Demo, tmp_path: Path) -> None:
-    settled.git("add", "-A")
-    settled.git("commit", "-qm", "Version the data")
-    clone = Demo(tmp_path / "clone")
-    settled.git("clone", "-q", ".", str(clone.root))
+    settled.project.git("add", "-A")
+    settled.project.git("commit", "-qm", "Version the data")
+    clone = Shipped(tmp_path / "clone")
+    settled.project.git("clone", "-q", ".", str(clone.root))
     for file in (settled.root / "data").glob("*.csv"):
         shutil.copyfile(file, clone.root / "data" / file.name)
     plan = json.loads(clone.mlpipe("plan", "diagnosis", "--json", "--until", "quality"))
