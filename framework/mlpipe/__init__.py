@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mlpipe.plugins.stage import Input as Input
     from mlpipe.plugins.stage import Stage as Stage
     from mlpipe.recipe.models import Recipe as Recipe
+    from mlpipe.recipe.project import project_root as project_root
     from mlpipe.types import Action as Action
     from mlpipe.types import Artifact as Artifact
     from mlpipe.types import Check as Check
@@ -62,6 +63,7 @@ _HOMES = {
     "mlpipe.plugins.markers": ("hookimpl",),
     "mlpipe.plugins.stage": ("Input", "Stage"),
     "mlpipe.recipe.models": ("Recipe",),
+    "mlpipe.recipe.project": ("project_root",),
     "mlpipe.types": (
         "Action",
         "Artifact",

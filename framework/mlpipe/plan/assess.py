@@ -169,8 +169,9 @@ class Assessor:
         local: bool,
     ) -> PlannedStage:
         name = (damaged or gone)[0]
-        state = "damaged" if damaged else "missing"
-        reason = f"output {name} of run {record.run} is {state}"
+        # What is only referred to is somebody else's to change, as another version of data.
+        changed = "is damaged" if record.outputs[name].stored else "is another now"
+        reason = f"output {name} of run {record.run} {changed if damaged else 'is missing'}"
         where = record.outputs[name].location
         warning = f"{base.name}: {reason} ({where}); it is made again"
         return replace(base, reason=reason, warnings=(warning,) if local else ())

@@ -7,9 +7,6 @@ import typer
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
-#: What makes a folder a project's.
-_MARKS = (".mlpipe", "pyproject.toml", ".git")
-
 
 @app.command()
 def ui(
@@ -28,15 +25,8 @@ def ui(
     ] = None,
 ) -> None:
     """Open the MLflow UI on this project's runs. Ctrl-C stops it."""
+    from mlpipe import project_root
     from mlpipe_mlflow import serving
 
-    root = _project(Path.cwd())
+    root = project_root(Path.cwd())
     raise typer.Exit(serving.serve(root, tracking_uri, host, port))
-
-
-def _project(here: Path) -> Path:
-    """Give the nearest folder, from here upward, that is a project's; else this one."""
-    for folder in (here, *here.parents):
-        if any((folder / mark).exists() for mark in _MARKS):
-            return folder
-    return here
