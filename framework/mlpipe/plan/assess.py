@@ -1,6 +1,6 @@
 """The verdict on one stage, given what earlier stages have made."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -47,7 +47,7 @@ class Assessor:
         self._outside = outside
         self._force = force
         self._resolved: dict[str, tuple[Mapping[str, str], str]] = {}
-        self._inspector = Inspector(recipe.root, store.artifacts, verify=verify)
+        self._inspector = Inspector(recipe.root, store.artifacts, store.files, verify=verify)
         self._components = Components(recipe.root, store.files, recipe.target, recipe.params)
 
     @property
@@ -146,6 +146,8 @@ class Assessor:
         gone = [n for n in found.missing if local or record.outputs[n].place]
         if found.damaged or gone:
             return self._incomplete(base, record, found.damaged, tuple(gone), local)
+        if unkept := self._unkept(config, record, found.missing):
+            return replace(base, reason=unkept)
         warnings = tuple(
             f"{name}: {record.outputs[n].place} is not what run {record.run} made; it is left alone"
             for n in found.edited
@@ -159,6 +161,16 @@ class Assessor:
             absent=found.missing,
             warnings=warnings,
         )
+
+    def _unkept(self, config: StageConfig, record: Record, missing: Collection[str]) -> str:
+        """Say which output is no longer kept as the stage left it, or ``""``."""
+        asked = (
+            f"output {name} of run {record.run} {said}"
+            for name, each in record.outputs.items()
+            if not each.stored and name not in missing
+            if (said := config.unkept(self._recipe.root, each.location, each.digest))
+        )
+        return next(asked, "")
 
     def _incomplete(
         self,

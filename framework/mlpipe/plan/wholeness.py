@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mlpipe.store.artifacts import ArtifactStore
 from mlpipe.store.digests import digest_path, status
+from mlpipe.store.files import FileIndex
 from mlpipe.store.results import Output, Record
 
 
@@ -32,12 +33,16 @@ class Inspector:
     Args:
         root: The project's folder.
         artifacts: Where anonymous outputs are.
+        files: What is known of files that were read before.
         verify: Read and digest every byte instead of trusting an unchanged file status.
     """
 
-    def __init__(self, root: Path, artifacts: ArtifactStore, *, verify: bool = False) -> None:
+    def __init__(
+        self, root: Path, artifacts: ArtifactStore, files: FileIndex, *, verify: bool = False
+    ) -> None:
         self._root = root
         self._artifacts = artifacts
+        self._files = files
         self._verify = verify
 
     def look(self, record: Record) -> Wholeness:
@@ -78,7 +83,14 @@ class Inspector:
             return None
         algorithm = digest.partition(":")[0]
         try:
-            same = digest_path(path, algorithm) == digest
+            same = self._digest(location, algorithm) == digest
         except (OSError, ValueError):
             same = False
         return None if same else "damaged"
+
+    def _digest(self, location: str, algorithm: str) -> object:
+        if self._verify:
+            return digest_path(self._root / location, algorithm)
+        return self._files.facts(
+            f"digest.{algorithm}", location, lambda path: digest_path(path, algorithm)
+        )

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, cached_property
+from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, ClassVar, Final, Union, get_args, get_origin
 
@@ -120,6 +121,19 @@ class StageConfig(_Config):
         Asking takes a process, and under ``--offline`` the stage counts as changed.
         """
         return True
+
+    def unkept(self, root: Path, place: str, digest: str) -> str:
+        """Say why an output that is whole cannot be taken from the cache, or ``""``.
+
+        For what a stage leaves beside its outputs, as the file that has DVC track one. Asked of
+        outputs that are referred to, not stored. As quick as a look at a file.
+
+        Args:
+            root: The project's folder.
+            place: Where the output is, relative to the root.
+            digest: Of its bytes.
+        """
+        return ""
 
     def parameters(self) -> tuple[str, ...]:
         """Dotted names of recipe parameters that the stage's code reads at run time.

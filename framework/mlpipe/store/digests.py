@@ -48,16 +48,15 @@ def walk(folder: Path) -> list[Path]:
 def status(path: Path | str) -> str | None:
     """Give inode, modification time (ns) and size as one text; ``None`` where nothing is.
 
-    As long as it does not change, neither has a file; for a folder, no file below it.
+    As long as it does not change, neither has a file; for a folder, no file below it. A folder's
+    is a digest of its files', and their latest modification time.
     """
     try:
         found = os.stat(path)
     except OSError:
         return None
     if S_ISDIR(found.st_mode):
-        files = _files(str(path)).values()
-        parts = "".join([f"{file.path}:{_status_in_folder(file)}\n" for file in files])
-        return f"d-{hashlib.sha256(_encoded(parts)).hexdigest()}"
+        return _status_of_folder(str(path))
     return f"{found.st_ino}-{found.st_mtime_ns}-{found.st_size}"
 
 
@@ -89,12 +88,17 @@ def _files(folder: str) -> dict[str, os.DirEntry[str]]:
     return {name: found[name] for name in sorted(found, key=lambda name: name.split("/"))}
 
 
-def _status_in_folder(file: os.DirEntry[str]) -> str | None:
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return f"{found.st_ino}-{found.st_mtime_ns}-{found.st_size}"
+def _status_of_folder(folder: str) -> str:
+    parts, latest = [], 0
+    for file in _files(folder).values():
+        try:
+            found = file.stat()
+        except OSError:
+            parts.append(f"{file.path}:None\n")
+            continue
+        latest = max(latest, found.st_mtime_ns)
+        parts.append(f"{file.path}:{found.st_ino}-{found.st_mtime_ns}-{found.st_size}\n")
+    return f"d{hashlib.sha256(_encoded(''.join(parts))).hexdigest()}-{latest}"
 
 
 def _hex_of(path: str, algorithm: str) -> str:

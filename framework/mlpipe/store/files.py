@@ -77,6 +77,4 @@ class FileIndex:
 
 
 def _settled(stat: str, seen: int) -> bool:
-    if stat.startswith("d-"):
-        return False
     return seen - int(stat.split("-")[1]) > _SETTLED_NS

@@ -74,6 +74,8 @@ Check = Annotated[
 
 
 def _listed(value: Any) -> Any:
+    if value in ([], ()):
+        raise ValueError("name one check or more, or leave checks out")
     return value if isinstance(value, (list, tuple)) else [value]
 
 

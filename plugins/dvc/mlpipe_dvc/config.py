@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -179,6 +179,16 @@ class PrepareConfig(StageConfig):
     def sources(self) -> tuple[str, ...]:
         """The pattern of a glob, whose matches no field can say."""
         return (self.source.glob,) if isinstance(self.source, GlobSource) else ()
+
+    def unkept(self, root: Path, place: str, digest: str) -> str:
+        """Data is kept while a ``.dvc`` file beside it names it: else DVC knows another version."""
+        own = root / f"{place}.dvc"
+        records = [own] if own.is_file() else sorted(own.parent.glob("*.dvc"))
+        if not records:
+            return "is not tracked by DVC"
+        line = f"md5: {digest.removeprefix('md5:')}\n"
+        kept = any(line in each.read_text("utf-8", "replace") for each in records)
+        return "" if kept else "is not the version that DVC tracks"
 
     def outside(self) -> bool:
         """Whether only looking beyond the project says what the source is."""

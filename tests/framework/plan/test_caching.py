@@ -1,8 +1,10 @@
 """What runs, what does not, and the reason that is given."""
 
 import json
+import os
 import shutil
 import sys
+import time
 from typing import Any
 
 
@@ -98,6 +100,23 @@ def test_a_deleted_store_is_found_again_through_the_lock(chain: Any) -> None:
     (chain.root / ".mlpipe").mkdir()
     assert chain.run() == {"first": "cached", "second": "cached", "third": "cached"}
     assert chain.calls() == ["first", "second", "third"]
+
+
+def test_what_a_clone_found_whole_once_is_not_read_again(chain: Any, tmp_path_factory: Any) -> None:
+    chain.run()
+    clone = tmp_path_factory.mktemp("clone") / "clone"
+    shutil.copytree(chain.root, clone, ignore=shutil.ignore_patterns(".mlpipe"))
+    other = type(chain)(clone)
+    (clone / ".mlpipe").mkdir()
+    data = clone / "data" / "second.json"
+    long_ago = time.time_ns() - 10_000_000_000
+    os.utime(data, ns=(long_ago, long_ago))
+    assert set(other.run().values()) == {"cached"}
+    now = data.stat()
+    data.write_text("9")  # what only reading would show
+    os.utime(data, ns=(now.st_atime_ns, now.st_mtime_ns))
+    assert "is not what run" not in other.mlpipe("plan", "p").err
+    assert "is not what run" in other.mlpipe("plan", "p", "--verify").err
 
 
 def test_a_clone_elsewhere_has_hits(chain: Any, tmp_path_factory: Any) -> None:

@@ -179,6 +179,37 @@ def test_facts_of_a_file_are_kept_once_its_status_is_settled(store: Store, tmp_p
     assert len(reads) == 3
 
 
+def test_facts_of_a_folder_are_kept_until_a_file_in_it_changes(
+    store: Store, tmp_path: Path
+) -> None:
+    folder = tmp_path / "images" / "cats"
+    folder.mkdir(parents=True)
+    files = [folder / "1.jpg", folder / "2.jpg"]
+    long_ago = time.time_ns() - 10_000_000_000
+    reads: list[Path] = []
+
+    def read(path: Path) -> str:
+        reads.append(path)
+        return ""
+
+    def look() -> int:
+        store.files.facts("x", "images", read)
+        store.files.save()
+        store.files.forget()
+        return len(reads)
+
+    for file in files:
+        file.write_text("a")
+    assert (look(), look()) == (1, 2)  # just written: not to be trusted yet
+    for file in files:
+        os.utime(file, ns=(long_ago, long_ago))
+    assert (look(), look()) == (3, 3)
+    files[1].write_text("b")
+    assert look() == 4
+    files[1].unlink()
+    assert (look(), look()) == (5, 5)
+
+
 class TestReleases:
     def record(
         self, store: Store, payload: dict[str, object], run: str, label: str = ""

@@ -31,7 +31,7 @@ def nothing_is_left(bare_project: Project) -> Iterator[None]:
         (b"a,b\n", "rows.csv", "has no rows"),
         (b"a,b\n1,2\n3,4,5\n6,7\n", "rows.csv:3", "has 3 fields, the first row has 2"),
         (b"a,b\n1,2\n3\n", "rows.csv:3", "has 1 fields, the first row has 2"),
-        (b"a,b\n1,2,3\n4,5,6\n", "rows.csv:2", "has 3 fields, the first row has 2; so have 1"),
+        (b"a,b\n1,2,3\n4,5,6\n", "rows.csv:2", "has 3 fields, the first row has 2; so have one"),
         (b'a,b\n"1\n1",2\n3\n', "rows.csv:4", "has 1 fields"),
         (b"a,b\n1,2\n\n3,4,5\n", "rows.csv:4", "has 3 fields"),
         (b"a,a\n1,2\n", "rows.csv:1", 'names "a" twice'),

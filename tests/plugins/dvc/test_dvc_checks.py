@@ -410,7 +410,7 @@ def test_checks_are_one_or_a_list() -> None:
     ("value", "what"),
     [
         ("checks.py", "is no module:object and no schema.yaml"),
-        ([], "at least 1 item"),
+        ([], "name one check or more"),
         ({"file": "a.json"}, "match pattern"),
         ("a b:c", "match pattern"),
         (3, "valid dictionary"),

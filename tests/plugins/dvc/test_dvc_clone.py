@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -125,6 +126,59 @@ def test_data_that_a_stage_needs_and_that_is_not_here_is_named_and_can_be_had(
         mlpipe(clone, "data", "get", name)
     assert clone.dvc("status") == "Data and pipelines are up to date.\n"
     assert run(clone) == {"data": "cached", "model": "done", "report": "cached"}
+
+
+def test_a_clone_of_a_folder_of_files_has_hits(project: Project, tmp_path: Path) -> None:
+    for number in range(12):
+        project.write(f"photos/{'cat' if number % 2 else 'dog'}/{number}.jpg", f"picture {number}")
+    split = "{method: stratified, by: folder, train: 0.5, test: 0.5}"
+    project.write(
+        "small.yaml",
+        "name: small\nstages: {data: {uses: dvc.prepare,"
+        f" with: {{source: photos/, split: {split}, output: data}}}}}}\n",
+    )
+    assert run(project) == {"data": "done"}
+    project.commit("pictures")
+    project.git("clone", "--quiet", ".", str(tmp_path / "clone"))
+    clone = project.at(tmp_path / "clone")
+    clone.dvc("pull", "--quiet")
+    assert run(clone) == {"data": "cached"}
+    (clone.root / "data/train/cat/1.jpg").unlink(missing_ok=True)
+    (clone.root / "data/test/cat/1.jpg").unlink(missing_ok=True)
+    assert run(clone) == {"data": "done"}
+    assert clone.dvc("status") == "Data and pipelines are up to date.\n"
+
+
+def test_data_that_dvc_does_not_track_any_more_is_no_hit(project: Project) -> None:
+    project.write("small.yaml", textwrap.dedent(RECIPE))
+    project.write("steps.py", textwrap.dedent(STEPS))
+    run(project)
+    project.commit("a run")
+    record = project.root / "data/train.csv.dvc"
+    for damage, why in (
+        (lambda: project.dvc("remove", "data/train.csv.dvc"), "is not the version that DVC tracks"),
+        (
+            lambda: record.write_text(record.read_text().replace("md5: ", "md5: 0", 1)),
+            "is not the version that DVC tracks",
+        ),
+    ):
+        damage()
+        (planned, *_) = json.loads(mlpipe(project, "plan", "small", "--json"))
+        assert planned["reason"].startswith("output train of run ")
+        assert planned["reason"].endswith(why)
+        assert run(project) == {"data": "done", "model": "cached", "report": "cached"}
+        assert project.dvc("status") == "Data and pipelines are up to date.\n"
+        assert project.git("diff", "--stat", "--", "*.dvc") == ""
+
+
+@pytest.mark.parametrize("letter", ["é"])
+def test_a_project_whose_path_is_not_ascii(tmp_path: Path, project: Project, letter: str) -> None:
+    shutil.move(project.root, tmp_path / f"jos{letter}")
+    moved = project.at(tmp_path / f"jos{letter}")
+    moved.write("small.yaml", textwrap.dedent(RECIPE))
+    moved.write("steps.py", textwrap.dedent(STEPS))
+    assert run(moved) == {"data": "done", "model": "done", "report": "done"}
+    assert moved.dvc("status", "--cloud") == "Cache and remote 'mlpipe' are in sync.\n"
 
 
 def run(project: Project) -> dict[str, str]:

@@ -339,6 +339,15 @@ def test_what_cannot_be_described_is_shown_all_the_same(made: Made) -> None:
     assert "cannot be had" in str(result.exception)
 
 
+def test_what_is_known_is_shown_where_nothing_can_be_written(made: Made) -> None:
+    shutil.rmtree(made.root / ".mlpipe")
+    (made.root / ".mlpipe").write_text("")  # stands for a project that is read-only
+    result = CliRunner().invoke(app, ["show", "train"])
+    assert f"digest   md5:{made.md5(TRAIN)}\n" in result.stdout
+    assert isinstance(result.exception, StageError)
+    assert str(result.exception).startswith(f"{made.root}: DVC cannot do this: ")
+
+
 def test_what_is_notable_between_two_versions_is_marked(noted: Made) -> None:
     new, former = noted.md5(TRAIN)[:8], old(noted, TRAIN)[:8]
     assert run("diff", "train").stdout == (
@@ -534,6 +543,14 @@ def test_a_version_is_written_elsewhere_and_nothing_else_changes(
     assert made.state() == before
 
 
+def test_a_path_that_cannot_be_written_is_named(made: Made, tmp_path: Path) -> None:
+    target = tmp_path / "file" / "copy.csv"
+    (tmp_path / "file").write_text("")
+    message = fails("get", "train", "-o", str(target), kind=StageError)
+    assert message.startswith(f"{target}: cannot be written: ")
+    assert message.endswith("\n   Make room there, or name another path.")
+
+
 def test_it_works_without_git(bare: Made) -> None:
     first = bare.md5(TRAIN)
     note(bare, first, BEFORE, "11112222", T0)
@@ -579,6 +596,20 @@ def test_a_version_may_be_named_in_many_ways(noted: Made) -> None:
         assert shown["digest"] == f"md5:{former}", name
 
 
+def test_a_name_that_holds_an_at_sign_need_not_be_a_whole_label(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label = "raw/at @v1/it's.csv"
+    made.project.write(label, "a\n1\n")
+    made.track(label)
+    commit(made, "third", T0 + 7200, tag="v3")
+    monkeypatch.chdir((made.root / label).parent)
+    for name in ("at @v1/it's", "at @v1/it's@v3", "../at @v1/it's.csv@HEAD@{0}", f"{label}@v3"):
+        assert json.loads(run("show", name, "--json").stdout)["dataset"] == label, name
+    assert fails("show", "at @v1/it's@v1").startswith(f'{label} has no version "v1"\n')
+    assert fails("show", "x@v1/y@v2").startswith('there is no data set "x"\n')
+
+
 def test_names_that_fit_nothing_or_several_are_answered_with_the_near_ones(noted: Made) -> None:
     new, former = noted.md5(TRAIN)[:8], old(noted, TRAIN)[:8]
     note(noted, made_up := "0" * 32, BEFORE, "11119999", T0 - 600)
@@ -620,7 +651,8 @@ def test_what_cannot_be_read_is_named_and_left_out(made: Made) -> None:
     (made.root / "list.csv.dvc").write_text("- 1\n")
     result = run("list", "--json")
     assert [each["dataset"] for each in json.loads(result.stdout)] == [IMAGES, TRAIN]
-    assert "bad.csv.dvc: is left out: is no YAML" in result.stderr
+    bad, _ = result.stderr.splitlines()
+    assert bad.startswith("bad.csv.dvc: is left out: is no YAML: ")
     assert "list.csv.dvc: is left out: has no list of outputs (outs)\n" in result.stderr
 
 

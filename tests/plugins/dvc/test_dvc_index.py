@@ -41,15 +41,23 @@ def written(path: Path, text: str, *, at: int | None = PAST) -> Path:
 
 
 def known(index: Index, *paths: Path) -> list[str | None]:
-    return index.known([path.stat() for path in paths])
+    return index.known("data", [path.stat() for path in paths])
+
+
+def digests(index: Index, folder: Path) -> dict[str, str]:
+    return digest_all(scan(str(folder), ""), "data", index)
+
+
+def of_one(index: Index, file: Path) -> dict[str, str]:
+    return digest_all(Files({"a": str(file)}, {"a": file.stat()}), "data", index)
 
 
 def test_a_file_is_known_until_it_changes(tmp_path: Path, index: Index) -> None:
     file = written(tmp_path / "a", "one")
-    index.remember([(file.stat(), ONE)], time.time_ns())
+    index.remember("data", [(file.stat(), ONE)], time.time_ns())
     assert known(index, file) == [ONE]
     moved = file.rename(tmp_path / "b")
-    index.remember([(moved.stat(), ONE)], time.time_ns())
+    index.remember("data", [(moved.stat(), ONE)], time.time_ns())
     assert known(index, moved) == [ONE]
     written(moved, "two")  # as large, and as old, as before
     assert known(index, moved) == [None]
@@ -57,40 +65,53 @@ def test_a_file_is_known_until_it_changes(tmp_path: Path, index: Index) -> None:
 
 def test_a_file_that_was_just_written_is_not_trusted(tmp_path: Path, index: Index) -> None:
     """It may be written again within the same tick of the file system's clock."""
-    file = written(tmp_path / "a", "one", at=None)
-    assert digest_all(scan(str(tmp_path), ""), index)["a"] == ONE
-    assert known(index, file) == [None]
-    many = tmp_path / "many"
-    for number in range(150):
-        written(many / str(number), "one", at=None if number == 149 else PAST)
-    files = scan(str(many), "")
-    digest_all(files, index)
-    statuses = list(files.statuses.values())
-    assert index.known_set(statuses) is None
-    assert index.known(statuses).count(None) == 1
+    folder = tmp_path / "data"
+    new, old = written(folder / "a", "one", at=None), written(folder / "b", "one")
+    assert digests(index, folder) == {"a": ONE, "b": ONE}
+    assert known(index, new, old) == [None, ONE]
 
 
 def test_an_edit_within_one_tick_is_seen(tmp_path: Path, index: Index) -> None:
     file = written(tmp_path / "data/a", "one", at=None)
     first = file.stat()
-    assert digest_all(scan(str(file.parent), ""), index) == {"a": ONE}
+    assert digests(index, file.parent) == {"a": ONE}
     file.write_text("two")
     os.utime(file, ns=(first.st_atime_ns, first.st_mtime_ns))
-    assert digest_all(scan(str(file.parent), ""), index) == {"a": TWO}
+    assert digests(index, file.parent) == {"a": TWO}
 
 
-def test_many_files_are_known_as_a_set(tmp_path: Path, index: Index) -> None:
+def test_a_file_whose_times_were_set_back_is_seen(tmp_path: Path, index: Index) -> None:
+    file = written(tmp_path / "data/a", "one")
+    assert digests(index, file.parent) == {"a": ONE}
+    assert known(index, file) == [ONE]
+    written(file, "two")
+    assert digests(index, file.parent) == {"a": TWO}
+
+
+def test_what_is_known_of_many_files_outlives_a_change_of_some(
+    tmp_path: Path, index: Index
+) -> None:
     folder = tmp_path / "data"
     for number in range(150):
         written(folder / f"{number % 3}/{number}", str(number))
-    files = scan(str(folder), "")
-    first = digest_all(files, index)
-    assert index.known_set(list(files.statuses.values())) == list(first.values())
+    first = digests(index, folder)
+    assert digests(index, folder) == first
+    before = scan(str(folder), "").statuses
     written(folder / "1/1", "!")
-    again = digest_all(scan(str(folder), ""), index)
-    assert {name for name in first if first[name] != again[name]} == {"1/1"}
     (folder / "0/0").unlink()
-    assert len(digest_all(scan(str(folder), ""), index)) == 149
+    after = scan(str(folder), "").statuses
+    assert index.known("data", [after[name] for name in after]).count(None) == 1
+    again = digests(index, folder)
+    assert {name for name in again if first[name] != again[name]} == {"1/1"}
+    assert None not in index.known("data", [after[name] for name in after])
+    assert index.known("another", list(before.values())) == [None] * 150
+
+
+def test_an_index_does_not_grow_for_ever(tmp_path: Path, index: Index) -> None:
+    files = [written(tmp_path / "data" / str(number), "one") for number in range(1_500)]
+    for start in range(0, len(files), 100):
+        index.vouch("data", [(file.stat(), ONE) for file in files[start : start + 100]])
+    assert known(index, *files) == [None] * 400 + [ONE] * 1_100
 
 
 @pytest.mark.parametrize("damage", [b"", b"no database", b"SQLite format 3\0" + b"x" * 4096])
@@ -99,18 +120,18 @@ def test_a_damaged_index_is_thrown_away(tmp_path: Path, damage: bytes) -> None:
     path.write_bytes(damage)
     file = written(tmp_path / "a", "one")
     for _ in range(2):
-        digest_all(Files({"a": str(file)}, {"a": file.stat()}), Index(path))
+        of_one(Index(path), file)
     assert known(Index(path), file) == [ONE]
 
 
 def test_an_index_of_another_form_is_thrown_away(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
     with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE files (something_else)")
+        connection.execute("CREATE TABLE folders (something_else)")
     connection.close()
     file = written(tmp_path / "a", "one")
     for _ in range(2):
-        digest_all(Files({"a": str(file)}, {"a": file.stat()}), Index(path))
+        of_one(Index(path), file)
     assert known(Index(path), file) == [ONE]
 
 
@@ -118,7 +139,7 @@ def test_an_index_that_cannot_be_written_costs_only_time(tmp_path: Path) -> None
     (tmp_path / "file").write_text("")
     file = written(tmp_path / "a", "one")
     index = Index(tmp_path / "file/index.db")
-    assert digest_all(Files({"a": str(file)}, {"a": file.stat()}), index) == {"a": ONE}
+    assert of_one(index, file) == {"a": ONE}
 
 
 def test_several_at_once_share_an_index(tmp_path: Path, index: Index) -> None:
@@ -126,7 +147,7 @@ def test_several_at_once_share_an_index(tmp_path: Path, index: Index) -> None:
 
     def remember(part: int) -> None:
         for file in files[part::4]:
-            index.remember([(file.stat(), f"{int(file.name):032x}")], time.time_ns())
+            index.remember("data", [(file.stat(), f"{int(file.name):032x}")], time.time_ns())
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(remember, range(4)))
@@ -136,16 +157,16 @@ def test_several_at_once_share_an_index(tmp_path: Path, index: Index) -> None:
 def test_large_files_are_read_whole(tmp_path: Path, index: Index) -> None:
     for letter in "abc":
         written(tmp_path / "large" / letter, letter * 3_000_000)
-    assert digest_all(scan(str(tmp_path / "large"), ""), index) == {
+    assert digests(index, tmp_path / "large") == {
         letter: hashlib.md5(letter.encode() * 3_000_000).hexdigest() for letter in "abc"
     }
 
 
 def test_listings_are_read_back() -> None:
-    digests = {"b/ü.jpg": ONE, "a": TWO}
-    data = listing.write(digests)
+    files = {"b/ü.jpg": ONE, "a": TWO}
+    data = listing.write(files)
     assert [each["relpath"] for each in json.loads(data)] == ["a", "b/ü.jpg"]
-    assert listing.read(data) == digests
+    assert listing.read(data) == files
     assert [listing.read(each) for each in (b"", b"{}", b"[1]", b'[{"md5": "x"}]')] == [
         None,
         {},

@@ -275,3 +275,19 @@ def test_memory_does_not_grow_with_the_file(bare_project: Project) -> None:
     small, large = peak("small.csv"), peak("large.csv")
     assert large < 700
     assert large - small < 80
+
+
+def test_periods_are_written_as_without_streaming(bare_project: Project) -> None:
+    module = bare_project.module(
+        """
+        import pandas
+
+        def months():
+            return pandas.DataFrame({"month": pandas.period_range("2020-01", periods=3, freq="M")})
+        """
+    )
+    texts = []
+    for stream in (False, True):
+        bare_project.prepare(source=f"{module}:months", output=f"data-{stream}", stream=stream)
+        texts.append((bare_project.root / f"data-{stream}/data.csv").read_text())
+    assert texts == ["month\n2020-01\n2020-02\n2020-03\n"] * 2

@@ -118,7 +118,7 @@ def _look() -> "tuple[Project, tuple[DataSet, ...]]":
 def _resolve(text: str, project: "Project", sets: "tuple[DataSet, ...]") -> Any:
     from mlpipe_dvc.commands.naming import find_data_set, find_version, split
 
-    name, version = split(text, [each.label for each in sets])
+    name, version = split(text, sets, project, Path.cwd())
     data = find_data_set(sets, name, project, Path.cwd())
     return data, find_version(data, version, project)
 

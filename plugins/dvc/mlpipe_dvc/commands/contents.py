@@ -147,14 +147,14 @@ def opened(project: Project) -> Iterator[tuple[Repo, Contents]]:
     from dvc.exceptions import DvcException
 
     folder = project.dvc()
-    project.state_dir.mkdir(exist_ok=True)
-    ignore = project.state_dir / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n")
     try:
+        project.state_dir.mkdir(exist_ok=True)
+        ignore = project.state_dir / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
         with open_repository(folder, project.state_dir) as repo:
             yield repo, Contents(repo)
-    except DvcException as error:
+    except (DvcException, OSError) as error:
         raise StageError(f"DVC cannot do this: {error}", where=str(folder)) from error
 
 

@@ -36,7 +36,7 @@ def write_to(version: Version, path: Path, project: Project) -> Path:
 
     Raises:
         UserError: Something else is there.
-        StageError: The bytes are nowhere.
+        StageError: The bytes are nowhere, or cannot be written there.
     """
     target = path / Path(version.label).name if path.is_dir() else path
     with opened(project) as (_, contents):
@@ -49,17 +49,29 @@ def write_to(version: Version, path: Path, project: Project) -> Path:
                 where=str(target),
                 fix="Name another path, or move it away.",
             )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".mlpipe-", dir=target.parent) as scratch:
-            made = Path(scratch) / "data"
-            if version.is_folder:
-                made.mkdir()
-            for name, stored in objects.items():
-                file = made / name if name else made
-                file.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(stored, file)
-            made.rename(target)
+        try:
+            _copy(objects, target, is_folder=version.is_folder)
+        except OSError as error:
+            raise StageError(
+                f"cannot be written: {error.strerror or error}",
+                where=str(target),
+                fix="Make room there, or name another path.",
+            ) from error
     return target
+
+
+def _copy(objects: Mapping[str, Path], target: Path, *, is_folder: bool) -> None:
+    """Copy aside, then rename: the target is there whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".mlpipe-", dir=target.parent) as scratch:
+        made = Path(scratch) / "data"
+        if is_folder:
+            made.mkdir()
+        for name, stored in objects.items():
+            file = made / name if name else made
+            file.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(stored, file)
+        made.rename(target)
 
 
 def put_in_place(version: Version, data: DataSet, project: Project) -> Path:

@@ -17,13 +17,14 @@ from mlpipe_dvc.commands.project import Project
 _DIGITS = 4
 
 
-def split(text: str, labels: Iterable[str]) -> tuple[str, str]:
+def split(text: str, sets: Sequence[DataSet], project: Project, here: Path) -> tuple[str, str]:
     """Divide ``DATASET[@VERSION]`` into its two parts; a label may hold an @ itself."""
-    for label in sorted(labels, key=len, reverse=True):
+    for label in sorted((each.label for each in sets), key=len, reverse=True):
         if text == label or text.startswith(f"{label}@"):
             return label, text[len(label) + 1 :]
-    name, _, version = text.partition("@")
-    return name, version
+    ends = [at for at, each in enumerate(text) if each == "@"] + [len(text)]
+    end = next((at for at in ends if _meant(sets, text[:at], project, here)), ends[0])
+    return text[:end], text[end + 1 :]
 
 
 def find_data_set(sets: Sequence[DataSet], name: str, project: Project, here: Path) -> DataSet:
@@ -32,6 +33,18 @@ def find_data_set(sets: Sequence[DataSet], name: str, project: Project, here: Pa
     Raises:
         UserError: There is none, or there are several.
     """
+    found = _meant(sets, name, project, here)
+    if len(found) > 1:
+        raise UserError(
+            f'"{name}" may be any of: {", ".join(each.label for each in found)}',
+            fix="Name one of them in full.",
+        )
+    if not found:
+        raise _unknown(name, [each.label for each in sets])
+    return found[0]
+
+
+def _meant(sets: Sequence[DataSet], name: str, project: Project, here: Path) -> list[DataSet]:
     wanted = name.rstrip("/").removesuffix(".dvc")
     from_here = os.path.relpath(here.resolve() / wanted, project.root)
     for is_meant in (
@@ -39,15 +52,9 @@ def find_data_set(sets: Sequence[DataSet], name: str, project: Project, here: Pa
         lambda label: label == from_here,
         lambda label: _ends(label, wanted),
     ):
-        found = [each for each in sets if is_meant(each.label)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise UserError(
-                f'"{name}" may be any of: {", ".join(each.label for each in found)}',
-                fix="Name one of them in full.",
-            )
-    raise _unknown(name, [each.label for each in sets])
+        if found := [each for each in sets if is_meant(each.label)]:
+            return found
+    return []
 
 
 def _ends(label: str, wanted: str) -> bool:

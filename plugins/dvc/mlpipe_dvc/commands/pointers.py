@@ -101,7 +101,7 @@ def _outs(content: bytes) -> tuple[list[dict[str, Any]], str]:
     try:
         data = yaml.load(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(f"is no YAML: {error}") from error
+        raise ValueError(f"is no YAML: {' '.join(str(error).split())}") from error
     outs = data.get("outs") if isinstance(data, dict) else None
     if not isinstance(outs, list) or not all(isinstance(out, dict) for out in outs):
         raise ValueError("has no list of outputs (outs)")

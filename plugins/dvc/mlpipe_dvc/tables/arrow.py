@@ -106,7 +106,13 @@ def _one_type(origin: str) -> Iterator[None]:
 
     try:
         yield
-    except (pyarrow.ArrowException, OverflowError) as error:
+    except OverflowError as error:
+        raise StageError(
+            "a column holds whole numbers of more than 64 bits",
+            where=origin,
+            fix="Make it a column of text or of floats in a step.",
+        ) from error
+    except pyarrow.ArrowException as error:
         said = error.args[-1] if error.args else error
         raise StageError(
             f"a column holds values of several types: {said}",

@@ -110,7 +110,8 @@ class CsvFile:
                 first = first if count else (line, len(row))
                 count += 1
         if count:
-            more = f"; so have {count - 1:,} further rows" if count > 1 else ""
+            rest = "one further row" if count == 2 else f"{count - 1:,} further rows"
+            more = f"; so have {rest}" if count > 1 else ""
             raise StageError(
                 f"has {first[1]} fields, the first row has {width}{more}",
                 where=f"{self.name}:{first[0]}",

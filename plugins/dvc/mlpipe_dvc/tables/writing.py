@@ -91,6 +91,8 @@ class _Csv:
         self._times = "%Y-%m-%d %H:%M:%S.%f%z" if in_batches else None
 
     def add(self, frame: DataFrame) -> None:
+        if self._times:
+            frame = _without_periods(frame)
         frame.to_csv(
             self._stream,
             index=False,
@@ -102,6 +104,15 @@ class _Csv:
 
     def close(self) -> None:
         self._stream.flush()
+
+
+def _without_periods(frame: DataFrame) -> DataFrame:
+    """Write periods as text: in a format of times, %f is a period's own year."""
+    from pandas import PeriodDtype
+
+    kinds = frame.dtypes
+    periods = [name for name in frame.columns if isinstance(kinds[name], PeriodDtype)]
+    return frame.astype(dict.fromkeys(periods, "str")) if periods else frame
 
 
 class _Parquet:

@@ -74,7 +74,7 @@ class Guard:
             files = scan(str(made.place), made.label)
             files = files.without(self.ignored(str(made.place), files.paths))
             versions = [content.md5]
-        md5 = digest_all(files, self.index)
+        md5 = digest_all(files, str(made.place), self.index)
         if not md5.items() <= content.md5.items():
             if content.listing is not None:
                 versions += self._listings(made, recorded, recalled)

@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from stat import S_ISLNK
 from types import MappingProxyType
 
 from mlpipe.errors import StageError
@@ -21,7 +22,9 @@ _UNABLE = frozenset({
     errno.EAGAIN,
     errno.EMLINK,
 })  # fmt: skip
+_SMALL = 1 << 16
 _FICLONE = 0x40049409
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 def reflink(source: str, target: str, mode: int) -> None:
@@ -41,10 +44,11 @@ def hardlink(source: str, target: str, _mode: int) -> None:
 
     A data set can have more empty files than a file may have names.
     """
-    if os.stat(source).st_size == 0:
+    status = os.lstat(source)
+    if status.st_size == 0:
         _filled(source, target, 0o666, _transfer)
     else:
-        os.link(os.path.realpath(source), target)
+        os.link(os.path.realpath(source) if S_ISLNK(status.st_mode) else source, target)
 
 
 def symlink(source: str, target: str, _mode: int) -> None:
@@ -91,11 +95,29 @@ class Linker:
         )
 
 
+def write_bytes(data: bytes, target: str, mode: int) -> os.stat_result:
+    """Write a new file, and give its status: all of it, or it is not there afterwards.
+
+    Raises:
+        OSError: There is no room, or no right to write.
+    """
+    write = os.open(target, _NEW, mode)
+    try:
+        if os.write(write, data) < len(data):  # a disk that is nearly full takes a part
+            os.lseek(write, 0, os.SEEK_SET)
+            _write(write, data)
+        return os.fstat(write)
+    except BaseException:
+        os.unlink(target)
+        raise
+    finally:
+        os.close(write)
+
+
 def _filled(source: str, target: str, mode: int, fill: Callable[[int, int], object]) -> None:
     read = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        write = os.open(target, flags, mode)
+        write = os.open(target, _NEW, mode)
         try:
             fill(read, write)
         except BaseException:
@@ -108,11 +130,14 @@ def _filled(source: str, target: str, mode: int, fill: Callable[[int, int], obje
 
 
 def _transfer(read: int, write: int) -> None:
-    """Copy within the kernel where it can; file systems differ in what they can."""
+    """Copy small files through memory, which costs least; and large ones within the kernel."""
+    start = os.read(read, _SMALL)
+    _write(write, start)
+    if len(start) < _SMALL:
+        return
     try:
-        size = os.fstat(read).st_size
-        while size > 0 and (copied := os.copy_file_range(read, write, size)):
-            size -= copied
+        while os.copy_file_range(read, write, 1 << 30):
+            pass
     except OSError as error:
         if error.errno not in _UNABLE:
             raise
@@ -121,3 +146,9 @@ def _transfer(read: int, write: int) -> None:
             open(write, "wb", closefd=False) as target,
         ):
             shutil.copyfileobj(source, target, 1 << 20)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    written = os.write(descriptor, data)
+    while written < len(data):  # a disk that is nearly full takes a part
+        written += os.write(descriptor, data[written:])

@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from json.encoder import encode_basestring_ascii
 
 
 def write(digests: Mapping[str, str]) -> bytes:
     """Write MD5 digests by relative name as DVC does, byte for byte."""
-    ordered = [{"md5": digests[name], "relpath": name} for name in sorted(digests)]
-    return json.dumps(ordered).encode()
+    entries = [
+        f'{{"md5": "{digests[name]}", "relpath": {encode_basestring_ascii(name)}}}'
+        for name in sorted(digests)
+    ]
+    return f"[{', '.join(entries)}]".encode()
 
 
 def read(data: bytes) -> dict[str, str] | None:

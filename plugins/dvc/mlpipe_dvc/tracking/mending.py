@@ -60,7 +60,8 @@ def _fetch(repo: Repo, cache: Objects, oid: str) -> bool:
             remote.fs.get_file(remote.oid_to_path(oid), target)
             if md5_of(target) != oid[:32]:
                 return False
-            cache.vouch({oid: cache.take(oid, target)})
+            with cache.adding() as adding:
+                adding.take(oid, target)
     except Exception:
         return False
     return True

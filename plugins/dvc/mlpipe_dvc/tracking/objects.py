@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import stat
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from mlpipe_dvc.tracking.index import Index
-from mlpipe_dvc.tracking.links import Linker
+from mlpipe_dvc.tracking.links import Linker, write_bytes
 from mlpipe_dvc.tracking.reading import md5_of
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 #: DVC's: such an object is taken to be whole.
 MODE = 0o444
-_SUFFIX = ".mlpipe.tmp"
+_SUFFIX = ".mlpipe"
 _ABANDONED_SECONDS = 86_400.0
 
 
@@ -27,16 +29,14 @@ class Objects:
     """Objects that are either whole or not there, whoever else writes to the folder.
 
     Args:
-        store: DVC's own view of the folder, which knows where objects and folders belong.
-        index: What is known of files.
+        store: DVC's own view of the folder, which knows where it is and how folders are made.
+        index: What is known of files, where there is an index.
     """
 
-    def __init__(self, store: LocalHashFileDB, index: Index) -> None:
+    def __init__(self, store: LocalHashFileDB, index: Index | None = None) -> None:
         self._store = store
         self._root = str(store.path)
         self._index = index
-        self._folders: set[str] = set()
-        self._writing = f"{self._root}/.{secrets.token_hex(8)}{_SUFFIX}"
 
     def path(self, oid: str) -> str:
         """Give where an object is, or would be."""
@@ -47,28 +47,34 @@ class Objects:
         status = _look(self.path(oid))
         return status is not None and status.st_size == size
 
-    def check(self, oids: Iterable[str]) -> tuple[dict[str, os.stat_result], list[str]]:
+    def check(
+        self, oids: Iterable[str], owner: str = ""
+    ) -> tuple[dict[str, os.stat_result], list[str]]:
         """Look whether objects hold what their names say; those that do not are removed.
 
         Args:
             oids: The objects.
+            owner: What the index keeps them under, as the place that they belong to.
 
         Returns:
             Those that are whole, with their status, and those that were corrupt. The others
             are not there.
         """
-        present = self._present(sorted(oids))
-        if self._index.known_set(list(present.values())) == [oid[:32] for oid in present]:
-            return present, []
-        known = dict(zip(present, self._index.known(list(present.values())), strict=True))
-        unknown = [oid for oid, md5 in known.items() if md5 != oid[:32]]
+        whole = self._present(sorted(oids))
+        known = self._index.known(_name(owner), whole.values()) if self._index else []
+        unknown = [oid for oid, md5 in zip_longest(whole, known) if md5 != oid[:32]]
         corrupt = [oid for oid in unknown if md5_of(self.path(oid)) != oid[:32]]
         for oid in corrupt:
             os.unlink(self.path(oid))
-            del present[oid]
-        self._index.vouch((present[oid], oid[:32]) for oid in unknown if oid in present)
-        self.vouch_set(present)
-        return present, corrupt
+            del whole[oid]
+        if unknown:
+            self.vouch(whole, owner)
+        return whole, corrupt
+
+    def vouch(self, whole: Mapping[str, os.stat_result], owner: str) -> None:
+        """Remember objects that were read or written, so that they need not be read again."""
+        if owner and self._index:
+            self._index.vouch(_name(owner), [(whole[oid], oid[:32]) for oid in sorted(whole)])
 
     def read(self, oid: str) -> bytes | None:
         """Give an object's bytes, or ``None`` where it is not there or is corrupt."""
@@ -78,55 +84,34 @@ class Objects:
         with open(self.path(oid), "rb") as stream:
             return stream.read()
 
-    def put(self, oid: str, source: str, linker: Linker) -> os.stat_result:
-        """Add a copy of a file; its status, to be vouched for, is returned."""
-        self._make_folder(oid)
-        linker.link(source, self._writing)
-        return self._keep(oid)
-
-    def take(self, oid: str, source: str) -> os.stat_result:
-        """Add a file by moving it here; its status, to be vouched for, is returned."""
-        self._make_folder(oid)
+    @contextlib.contextmanager
+    def adding(self) -> Iterator[Adding]:
+        """Give what takes new objects; all of them appear at the end of the block."""
+        os.makedirs(self._root, exist_ok=True)
+        self._sweep()
+        folder = f"{self._root}/.{secrets.token_hex(8)}{_SUFFIX}"
         try:
-            os.rename(source, self._writing)
-        except OSError:  # another file system
-            Linker(["copy"], MODE).link(source, self._writing)
-        return self._keep(oid)
+            adding = Adding(self._store, folder)
+            yield adding
+            adding.finish()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
-    def put_bytes(self, oid: str, data: bytes) -> os.stat_result:
-        """Add an object from memory; its status, to be vouched for, is returned."""
-        self._make_folder(oid)
-        try:
-            with open(self._writing, "wb") as stream:
-                stream.write(data)
-        except OSError:
-            os.unlink(self._writing)
-            raise
-        return self._keep(oid)
-
-    def vouch(self, written: Mapping[str, os.stat_result]) -> None:
-        """Remember objects that this process wrote, so that they need not be read again."""
-        self._index.vouch((status, oid[:32]) for oid, status in written.items())
-
-    def vouch_set(self, whole: Mapping[str, os.stat_result]) -> None:
-        """Remember objects that will be asked for together again."""
-        self._index.vouch_set([(whole[oid], oid[:32]) for oid in sorted(whole)])
-
-    def sweep(self) -> None:
+    def _sweep(self) -> None:
         """Remove what killed processes left half-written."""
-        with contextlib.suppress(OSError), os.scandir(self._root) as entries:
+        with os.scandir(self._root) as entries:
             for entry in entries:
                 old = time.time() - entry.stat().st_mtime > _ABANDONED_SECONDS
                 if old and entry.name.endswith(_SUFFIX):
-                    os.unlink(entry.path)
+                    shutil.rmtree(entry.path, ignore_errors=True)
 
     def _present(self, oids: Sequence[str]) -> dict[str, os.stat_result]:
         root = self._root
         try:
-            folders = set(os.listdir(root))
+            shards = set(os.listdir(root))
         except FileNotFoundError:
             return {}
-        oids = [oid for oid in oids if oid[:2] in folders]
+        oids = [oid for oid in oids if oid[:2] in shards]
         paths = [f"{root}/{oid[:2]}/{oid[2:]}" for oid in oids]
         try:
             return dict(zip(oids, map(os.stat, paths), strict=True))
@@ -134,23 +119,79 @@ class Objects:
             looks = zip(oids, map(_look, paths), strict=True)
             return {oid: status for oid, status in looks if status is not None}
 
-    def _make_folder(self, oid: str) -> None:
-        if oid[:2] not in self._folders:
-            self._store.makedirs(f"{self._root}/{oid[:2]}")  # type: ignore[no-untyped-call]
-            self._folders.add(oid[:2])
 
-    def _keep(self, oid: str) -> os.stat_result:
-        path = self.path(oid)
+class Adding:
+    """Writes objects aside, and then moves them to where they belong.
+
+    A shard, which is the folder of all objects whose names begin alike, is moved as a whole where
+    there is none yet. That is half the work for a new cache.
+
+    Args:
+        store: DVC's own view of the folder.
+        folder: Where to write; on the same file system.
+
+    Attributes:
+        written: The status of each new object, once they are where they belong.
+    """
+
+    def __init__(self, store: LocalHashFileDB, folder: str) -> None:
+        self._store = store
+        self._root = str(store.path)
+        self._folder = folder
+        self._shards: dict[str, str] = {}
+        self.written: dict[str, os.stat_result] = {}
+
+    def copy(self, oid: str, source: str, linker: Linker) -> None:
+        """Add a copy of a file."""
+        target = self.path(oid)
+        linker.link(source, target)
+        self.written[oid] = os.stat(target)
+
+    def take(self, oid: str, source: str) -> None:
+        """Add a file by moving it here."""
+        target = self.path(oid)
         try:
-            os.rename(self._writing, path)
-        except OSError:
-            os.unlink(self._writing)
-            raise
-        status = os.stat(path)
-        if stat.S_IMODE(status.st_mode) != MODE:
-            os.chmod(path, MODE)
-            status = os.stat(path)
-        return status
+            os.rename(source, target)
+        except OSError:  # another file system
+            Linker(["copy"], MODE).link(source, target)
+        os.chmod(target, MODE)
+        self.written[oid] = os.stat(target)
+
+    def write(self, oid: str, data: bytes) -> None:
+        """Add bytes."""
+        self.written[oid] = write_bytes(data, self.path(oid), MODE)
+
+    def finish(self) -> None:
+        """Move all objects to where they belong."""
+        for oid, status in self.written.items():
+            if stat.S_IMODE(status.st_mode) != MODE:
+                os.chmod(self.path(oid), MODE)
+                self.written[oid] = os.stat(self.path(oid))
+        there = {shard for shard, folder in self._shards.items() if not self._move(shard, folder)}
+        for oid in self.written:
+            if oid[:2] in there:
+                path = f"{self._root}/{oid[:2]}/{oid[2:]}"
+                os.replace(self.path(oid), path)
+                self.written[oid] = os.stat(path)
+
+    def _move(self, shard: str, folder: str) -> bool:
+        try:
+            os.rename(folder, f"{self._root}/{shard}")
+        except OSError:  # it is there, and has objects
+            return False
+        return True
+
+    def path(self, oid: str) -> str:
+        """Give where an object is, or is to be written, until the end."""
+        folder = self._shards.get(oid[:2])
+        if folder is None:
+            folder = self._shards[oid[:2]] = f"{self._folder}/{oid[:2]}"
+            self._store.makedirs(folder)  # type: ignore[no-untyped-call]
+        return f"{folder}/{oid[2:]}"
+
+
+def _name(owner: str) -> str:
+    return f"objects of {owner}"
 
 
 def _look(path: str) -> os.stat_result | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,21 +38,22 @@ class Placer:
         gone = [name for name in present.md5 if name not in content.md5]
         with aside(made.place) as folder:
             if content.listing is not None and _is_free(made.place):
-                self._build(made, content, folder)
+                moved = self._build(made, content, folder)
             else:
+                moved = False
                 _remove(made.place, gone)
                 self._replace(made, content, wanted, folder)
         if content.executable:
             made.place.chmod(made.place.stat().st_mode | 0o100)
-        self._remember(made, content, wanted)
+        now = content.files.statuses if moved else _look(made.place, wanted)
+        self._remember(made, content, now)
 
-    def _build(self, made: Made, content: Content, preparing: Path) -> None:
-        """Put a folder that is not there in place at once."""
+    def _build(self, made: Made, content: Content, preparing: Path) -> bool:
+        """Put a folder that is not there in place at once; tell whether it was only moved."""
         whole = preparing / "whole"
-        if self._moves(made) and not any(map(content.files.is_shared, content.md5)):
-            with contextlib.suppress(OSError):  # another file system
-                os.rename(made.path, whole)
-        if not whole.exists():
+        alone = self._moves(made) and not any(map(content.files.is_shared, content.md5))
+        moved = alone and _moved(str(made.path), str(whole))
+        if not moved:
             linker = Linker(self.ways)
             for folder in {name.rpartition("/")[0] for name in content.md5}:
                 os.makedirs(whole / folder, exist_ok=True)
@@ -61,6 +63,7 @@ class Placer:
         with contextlib.suppress(FileNotFoundError):
             made.place.rmdir()  # there, and empty
         os.rename(whole, made.place)
+        return moved
 
     def _replace(self, made: Made, content: Content, wanted: list[str], preparing: Path) -> None:
         """Replace files one by one."""
@@ -84,18 +87,22 @@ class Placer:
             status = content.files.statuses[name]
             os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
 
-    def _remember(self, made: Made, content: Content, wanted: list[str]) -> None:
-        root = str(made.place)
-        now = {name: os.stat(f"{root}/{name}" if name else root) for name in wanted}
+    def _remember(self, made: Made, content: Content, now: Mapping[str, os.stat_result]) -> None:
         before = content.files.statuses
         kept = [
             (status, content.md5[name])
             for name, status in now.items()
             if status.st_mtime_ns == before[name].st_mtime_ns
         ]
-        self.index.remember(kept, self.seen)
-        if len(kept) == len(content.md5):
-            self.index.remember_set(kept, self.seen)
+        self.index.remember(str(made.place), kept, self.seen)
+        if self.ways[0] == "hardlink":  # a further name is a change of the object, too
+            self.objects.vouch(
+                {content.md5[name]: each for name, each in now.items()}, str(made.place)
+            )
+
+
+def _look(place: Path, names: list[str]) -> dict[str, os.stat_result]:
+    return {name: os.stat(f"{place}/{name}" if name else place) for name in names}
 
 
 def _is_free(place: Path) -> bool:

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 from mlpipe import MlpipeError
 from mlpipe.errors import StageError
-from mlpipe_dvc.tracking.index import Index
 from mlpipe_dvc.tracking.links import Linker
 from mlpipe_dvc.tracking.locking import patiently
 from mlpipe_dvc.tracking.objects import MODE, Objects
-from mlpipe_dvc.tracking.values import Content, Made
+from mlpipe_dvc.tracking.values import Content
 
 if TYPE_CHECKING:
     from dvc.output import Output
@@ -25,46 +24,38 @@ if TYPE_CHECKING:
 
 
 def push(
-    repo: Repo,
-    versions: Sequence[tuple[Made, Content]],
-    index: Index,
-    url: str,
-    patience: float,
+    repo: Repo, outs: Sequence[Output], contents: Sequence[Content], url: str, patience: float
 ) -> None:
     """Send versions that are tracked; what is there already is not sent again.
 
     Args:
         repo: DVC's repository.
-        versions: What is in its place and recorded.
-        index: What is known of files.
+        outs: What DVC tracks, and is to be sent.
+        contents: What each of these holds, in the same order.
         url: How people know the remote.
         patience: Seconds to wait for another DVC process.
 
     Raises:
         StageError: The remote refuses. The data stays tracked, and the next run pushes it.
     """
-    cache = Objects(repo.cache.local, index)
     with _reported(url):
-        remote = _folder(repo, versions, index)
+        remote = _folder(repo, outs)
         if remote is None:
-            targets = [str(made.place) for made, _ in versions]
+            targets = [out.fs_path for out in outs]
             count = patiently(lambda: repo.push(targets=targets), patience)
         else:
-            count = sum(_send(content, cache, remote) for _, content in versions)
+            cache = Objects(repo.cache.local)
+            count = sum(_send(content, cache, remote) for content in contents)
     print(f"{count:,} new objects were pushed to {url}")
 
 
-def _folder(repo: Repo, versions: Sequence[tuple[Made, Content]], index: Index) -> Objects | None:
-    """Give the remote's objects where they are in a folder that takes all versions."""
+def _folder(repo: Repo, outs: Sequence[Output]) -> Objects | None:
+    """Give the remote's objects where they are in a folder that takes all of it."""
     from dvc_data.hashfile.db.local import LocalHashFileDB
 
-    places = {str(made.place) for made, _ in versions}
-    outs = [out for out in repo.index.outs if out.fs_path in places]
     remote = repo.cloud.get_remote()
     plain = not remote.worktree and isinstance(remote.odb, LocalHashFileDB)
-    if plain and not any(map(_is_special, outs)):
-        return Objects(remote.odb, index)
-    return None
+    return Objects(remote.odb) if plain and not any(map(_is_special, outs)) else None
 
 
 def _is_special(out: Output) -> bool:
@@ -78,12 +69,15 @@ def _send(content: Content, cache: Objects, remote: Objects) -> int:
         return 0
     sizes = {md5: content.files.statuses[name].st_size for name, md5 in content.md5.items()}
     lacking = [oid for oid, size in sizes.items() if not remote.has(oid, size)]
-    remote.sweep()
     linker = Linker(["reflink", "copy"], MODE)
-    written = {oid: remote.put(oid, cache.path(oid), linker) for oid in lacking}
+    with remote.adding() as adding:
+        for oid in lacking:
+            adding.copy(oid, cache.path(oid), linker)
     if content.listing is not None:
-        written[content.oid] = remote.put_bytes(content.oid, content.listing)
-    return len(written)
+        with remote.adding() as last:
+            last.write(content.oid, content.listing)
+        return len(lacking) + 1
+    return len(lacking)
 
 
 @contextmanager

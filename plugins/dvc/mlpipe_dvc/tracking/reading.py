@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from operator import itemgetter
 from pathlib import Path
@@ -17,9 +17,10 @@ from mlpipe_dvc.tracking.index import Index, is_same
 from mlpipe_dvc.tracking.values import Content, Files, Made
 
 #: Given a folder's place and names of files in it, gives those that ``.dvcignore`` names.
-Ignored = Callable[[str, Iterable[str]], set[str]]
+Ignored = Callable[[str, Collection[str]], set[str]]
 
 _SMALL = 1 << 16
+_KEPT = 1 << 26  # bytes of small files to keep in memory
 _LARGE = 1 << 21
 _THREADS = min(4, os.cpu_count() or 1)
 
@@ -36,13 +37,41 @@ def read(made: Made, index: Index, ignored: Ignored) -> Content:
         StageError: It is missing, empty, or holds what DVC cannot track.
     """
     files = _find(made, ignored)
-    # What was made just now is not known; it will be, in its place.
-    md5 = digest_all(files, None if made.links is None else index)
+    if made.links is None:
+        md5, small = _digest_made(files)
+    else:
+        folder = os.path.dirname(next(iter(files.paths.values())))
+        md5, small = digest_all(files, folder, index), {}
     size = sum(each.st_size for each in files.statuses.values())
     if "" in md5:
-        return Content(files, md5, None, md5[""], size)
+        return Content(files, md5, None, md5[""], size, small)
     written = listing.write(md5)
-    return Content(files, md5, written, listing.name_of(written), size)
+    return Content(files, md5, written, listing.name_of(written), size, small)
+
+
+def _digest_made(files: Files) -> tuple[dict[str, str], dict[str, bytes]]:
+    """Give MD5s, by name, of files that nobody knows yet, and bytes, by MD5, of small ones."""
+    md5: dict[str, str] = {}
+    small: dict[str, bytes] = {}
+    room = _KEPT
+    for name, path in files.paths.items():
+        size = files.statuses[name].st_size
+        if size < _SMALL and size <= room:
+            data = _bytes_of(path, size)
+            md5[name] = digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
+            small[digest] = data
+            room -= size
+    rest = [name for name in files.paths if name not in md5]
+    md5 |= zip(rest, _read_all(files, rest), strict=True)
+    return {name: md5[name] for name in files.paths} if rest else md5, small
+
+
+def _bytes_of(path: str, size: int) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, size)
+    finally:
+        os.close(descriptor)
 
 
 def _find(made: Made, ignored: Ignored) -> Files:
@@ -147,25 +176,26 @@ def _unusable(label: str, name: str) -> StageError:
     return StageError("is no file, so DVC cannot track it", where=where, fix="Leave it out.")
 
 
-def digest_all(files: Files, index: Index | None) -> dict[str, str]:
+def digest_all(files: Files, folder: str, index: Index) -> dict[str, str]:
     """Give the MD5 of each file, read only where the index does not know it.
+
+    Args:
+        files: The files.
+        folder: What the index keeps them under: the folder that they are in.
+        index: What is known of files.
 
     Raises:
         StageError: A file is written to while it is read.
     """
-    if index is None:
-        return dict(zip(files.paths, _read_all(files, list(files.paths)), strict=True))
     seen = time.time_ns()
-    statuses = list(files.statuses.values())
-    if together := index.known_set(statuses):
-        return dict(zip(files.paths, together, strict=True))
-    known = dict(zip(files.paths, index.known(statuses), strict=True))
+    statuses = files.statuses
+    known = dict(zip(files.paths, index.known(folder, statuses.values()), strict=True))
     unknown = [name for name, md5 in known.items() if md5 is None]
-    fresh = dict(zip(unknown, _read_all(files, unknown), strict=True))
-    index.remember(((files.statuses[name], md5) for name, md5 in fresh.items()), seen)
-    md5 = {name: md5 or fresh[name] for name, md5 in known.items()}
-    index.remember_set(list(zip(statuses, md5.values(), strict=True)), seen)
-    return md5
+    if unknown:
+        fresh = dict(zip(unknown, _read_all(files, unknown), strict=True))
+        index.remember(folder, [(statuses[name], md5) for name, md5 in fresh.items()], seen)
+        known.update(fresh)
+    return {name: md5 for name, md5 in known.items() if md5}
 
 
 def _read_all(files: Files, names: Sequence[str]) -> list[str]:

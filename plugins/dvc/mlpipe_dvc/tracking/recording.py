@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dvc_data.hashfile.meta import Meta
 
 
-def record(repo: Repo, made: Made, content: Content, out: Output | None) -> None:
+def record(repo: Repo, made: Made, content: Content, out: Output | None) -> Output:
     """Have DVC and Git know a version; a record that says so already is not written.
 
     Args:
@@ -23,6 +23,9 @@ def record(repo: Repo, made: Made, content: Content, out: Output | None) -> None
         made: What is in its place now.
         content: What it holds.
         out: What DVC tracks there already; its description and the like are kept.
+
+    Returns:
+        What DVC tracks there now.
     """
     from dvc_data.hashfile.hash_info import HashInfo
     from dvc_data.hashfile.meta import Meta
@@ -41,6 +44,7 @@ def record(repo: Repo, made: Made, content: Content, out: Output | None) -> None
     if known is None or not same:
         out.hash_name, out.hash_info, out.meta, out.files = "md5", digest, meta, None
         _write(out, made)
+    return out
 
 
 def _facts(meta: Meta) -> tuple[int | None, int | None, bool]:

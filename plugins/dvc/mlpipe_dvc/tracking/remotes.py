@@ -98,19 +98,35 @@ def _is_relative(wanted: str | None) -> bool:
 
 
 def _save(config: Config, url: str, *, relative: bool) -> None:
-    from dvc.config_schema import RelPath
-
+    url = _writable(config, url, relative=relative)
     with config.edit("repo") as settings:
         settings["core"]["remote"] = REMOTE
-        settings["remote"][REMOTE] = {"url": RelPath(url) if relative else url}
+        settings["remote"][REMOTE] = {"url": url}
     if REMOTE in config.read("local")["remote"]:
         with config.edit("local") as settings:
             settings["remote"][REMOTE].pop("url", None)
 
 
 def _override(config: Config, url: str) -> None:
+    url = _writable(config, url, relative=False)
     with config.edit("local") as settings:
         settings["remote"].setdefault(REMOTE, {})["url"] = url
+
+
+def _writable(config: Config, url: str, *, relative: bool) -> str:
+    """Give a URL as DVC can write it: anything but ASCII would leave its settings empty."""
+    from dvc.config_schema import RelPath
+
+    if not relative and url.isascii():
+        return url
+    if not (os.path.relpath(url, config.dvc_dir) if _is_folder(url) else url).isascii():
+        raise StageError(
+            "DVC's settings cannot hold letters beyond ASCII",
+            where=f"remote {url}",
+            fix="Name a remote without them.",
+        )
+    found: str = RelPath(url)
+    return found
 
 
 def _require_writable(folder: Path) -> None:

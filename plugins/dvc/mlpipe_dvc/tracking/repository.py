@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,10 +105,12 @@ def ignored_by(repo: Repo, state_dir: Path) -> Ignored:
     root = Path(repo.root_dir)
     always = {".git", ".hg", ".dvc"}
 
-    def ignored(folder: str, names: Iterable[str]) -> set[str]:
+    def ignored(folder: str, names: Collection[str]) -> set[str]:
         if _has_patterns(root, Path(folder), state_dir):
             return {n for n in names if repo.dvcignore.is_ignored_file(f"{folder}/{n}")}
-        return {name for name in names if "." in name and not always.isdisjoint(name.split("/"))}
+        if not any(each in "\n".join(names) for each in always):
+            return set()
+        return {name for name in names if not always.isdisjoint(name.split("/"))}
 
     return ignored
 

@@ -25,34 +25,35 @@ def store(made: Made, content: Content, cache: Objects, ways: tuple[str, ...], s
     Raises:
         StageError: A file was written to after it was looked at.
     """
-    oids = {*content.md5.values(), content.oid}
-    whole, corrupt = cache.check(oids)
+    oids, owner = {*content.md5.values(), content.oid}, str(made.place)
+    whole, corrupt = cache.check(oids, owner)
     _report(content, made, corrupt)
     if whole.keys() == oids:
         return
     sources = {md5: name for name, md5 in content.md5.items() if md5 not in whole}
     linker = Linker(["reflink", "copy"], MODE)
     moves = made.links is None and ways[0] in {"hardlink", "symlink"}
-    written = {}
-    for md5, name in sources.items():
-        path = content.files.paths[name]
-        if moves and not content.files.is_shared(name):
-            written[md5] = cache.take(md5, path)
-        else:
-            written[md5] = cache.put(md5, path, linker)
-            if made.links is not None:
-                _require_unchanged(path, content.files.statuses[name], cache.path(md5), md5, seen)
-    if content.listing is not None and content.oid not in whole:
-        written[content.oid] = cache.put_bytes(content.oid, content.listing)
-    cache.vouch(written)
-    cache.vouch_set(whole | written)
+    with cache.adding() as adding:
+        for md5, name in sources.items():
+            path = content.files.paths[name]
+            if moves and not content.files.is_shared(name):
+                adding.take(md5, path)
+            elif md5 in content.small:
+                adding.write(md5, content.small[md5])
+            else:
+                adding.copy(md5, path, linker)
+                if made.links is not None:
+                    status = content.files.statuses[name]
+                    _require_unchanged(path, status, adding.path(md5), md5, seen)
+        if content.listing is not None and content.oid not in whole:
+            adding.write(content.oid, content.listing)
+    cache.vouch(whole | adding.written, owner)
 
 
 def _require_unchanged(path: str, status: os.stat_result, stored: str, md5: str, seen: int) -> None:
     """See that a file of somebody else's was not written to between reading and copying it."""
     same = is_same(os.stat(path), status)
     if not same or (not is_settled(status, seen) and md5_of(stored) != md5):
-        os.unlink(stored)
         raise StageError("is written to by another process", where=path, fix="Run again.")
 
 

@@ -89,6 +89,8 @@ class Content:
         listing: For a folder, what DVC stores as its ``.dir`` object.
         oid: DVC's name for the whole: the MD5 of the file, or of the listing with ``.dir``.
         size: Of all files, in bytes.
+        small: The bytes of small files by MD5, as many as were kept, so that these need not
+            be read again.
     """
 
     files: Files
@@ -96,6 +98,7 @@ class Content:
     listing: bytes | None
     oid: str
     size: int
+    small: Mapping[str, bytes]
 
     @property
     def executable(self) -> bool:

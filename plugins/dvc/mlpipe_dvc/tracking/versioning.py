@@ -18,6 +18,7 @@ from mlpipe_dvc.tracking.locking import held
 from mlpipe_dvc.tracking.memory import Memory
 from mlpipe_dvc.tracking.mending import mend
 from mlpipe_dvc.tracking.objects import Objects
+from mlpipe_dvc.tracking.outs import outs_of
 from mlpipe_dvc.tracking.placing import Placer
 from mlpipe_dvc.tracking.pushing import push
 from mlpipe_dvc.tracking.reading import Ignored, read
@@ -28,6 +29,7 @@ from mlpipe_dvc.tracking.storing import store
 from mlpipe_dvc.tracking.values import Content, Made, Tracked
 
 if TYPE_CHECKING:
+    from dvc.output import Output
     from dvc.repo import Repo
 
 #: Seconds to go on asking for DVC's lock.
@@ -69,8 +71,10 @@ def version(
             ignored = ignored_by(repo, state_dir)
             versions = [(each, read(each, index, ignored)) for each in made]
             with _exclusive(own / "lock"), held(repo, [each.place for each in made], patience):
-                _track(_Tools(repo, index, Memory(own / "placed"), ignored, seen), versions)
-            push(repo, versions, index, url, patience)
+                outs = outs_of(repo, state_dir)
+                tools = _Tools(repo, index, Memory(own / "placed"), ignored, seen)
+                outs = _track(tools, outs, versions)
+            push(repo, outs, [content for _, content in versions], url, patience)
     return [_tracked(each, content) for each, content in versions]
 
 
@@ -83,18 +87,19 @@ class _Tools:
     seen: int
 
 
-def _track(tools: _Tools, versions: Sequence[tuple[Made, Content]]) -> None:
+def _track(
+    tools: _Tools, known: Sequence[Output], versions: Sequence[tuple[Made, Content]]
+) -> list[Output]:
     """Look at all places, then store, place and record: each step for all before the next."""
     repo, index, memory = tools.repo, tools.index, tools.memory
     cache = Objects(repo.cache.local, index)
     ways = tuple(repo.cache.local.cache_types)
     guard = Guard(index, tools.ignored, _reader(repo, cache), _explainer(repo, cache))
     placer = Placer(cache, index, ways, tools.seen)
-    outs = list(repo.index.outs)
     found = []
     for made, content in versions:
         aside.sweep(made.place)
-        out = tracked_at(made, outs)
+        out = tracked_at(made, known)
         if out is None:
             require_trackable(made, repo)
         found.append((out, guard.look(made, content, out, memory.recall(made.place))))
@@ -104,9 +109,11 @@ def _track(tools: _Tools, versions: Sequence[tuple[Made, Content]]) -> None:
         if present.md5 != content.md5:
             memory.keep(made.place, content.oid)
             placer.place(made, content, present)
+    outs = []
     for (made, content), (out, _) in zip(versions, found, strict=True):
-        record(repo, made, content, out)
+        outs.append(record(repo, made, content, out))
         memory.forget(made.place)
+    return outs
 
 
 def _reader(repo: Repo, cache: Objects) -> Callable[[str], bytes | None]:
