@@ -17,7 +17,8 @@ class Artifact:
     Attributes:
         name: The output's name within its stage.
         digest: ``sha256:<hex>`` or ``md5:<hex>`` of the bytes. A folder's digest is that
-            of its sorted listing of relative paths and file digests.
+            of its sorted listing of relative paths and file digests; with MD5 it is DVC's,
+            ``md5:<hex>.dir``.
         location: A path relative to the project root, an absolute path, or a URI.
         size: In bytes, where it is known.
     """

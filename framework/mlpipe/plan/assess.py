@@ -278,7 +278,7 @@ class Assessor:
         try:
             return self._outside.resolve(stage, settings), ""
         except MlpipeError as error:
-            return {}, f"its source cannot be resolved: {error}"
+            return {}, f"its source cannot be resolved: {str(error).splitlines()[0]}"
 
 
 def _notes(absent: Sequence[str], *, local: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -100,11 +101,13 @@ def start(project: Project, name: str, count: int, word: str) -> subprocess.Pope
 
 
 def objects(folder: Path) -> dict[str, tuple[str, bytes]]:
-    return {
-        path.relative_to(folder).as_posix(): (stat.filemode(path.stat().st_mode), path.read_bytes())
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    """Give mode and bytes of all files below a folder, to which somebody else may be writing."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+            mode = stat.filemode(path.stat().st_mode)
+            found[path.relative_to(folder).as_posix()] = (mode, path.read_bytes())
+    return found
 
 
 def test_a_folder_is_filled_byte_for_byte_as_dvc_fills_it(project: Project, tmp_path: Path) -> None:
