@@ -5,7 +5,6 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,8 +69,8 @@ def execute(
     books = Bookkeeper(run, assessor, store, reporter or Silent(), masker)
     busy = bool(plan.with_verdict(Verdict.RUN))
     observers = {name: dict(value) for name, value in recipe.recipe.observers.items()}
-    store.runs.add(_row(run, plan, begun, options, observers if busy else {}, masker))
-    with alive(store.run_folder(run)) if busy else nullcontext():
+    with alive(store.run_folder(run)):
+        store.runs.add(_row(run, plan, begun, options, observers if busy else {}, masker))
         books.reporter.run_started(run, plan)
         for warning in plan.warnings:
             books.warn(warning)

@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,9 @@ from mlpipe.store.runs import RunRow, RunState, StageState
 def alive(folder: Path) -> Iterator[None]:
     """Show others that this run's runner lives, for the length of a block.
 
-    The kernel drops the lock when the process ends, however it ends.
+    The block begins before the run is recorded and ends after its end is: a run that is recorded
+    as running and holds no lock is dead. The kernel drops the lock when the process ends, however
+    it ends.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "alive"
@@ -28,6 +30,8 @@ def alive(folder: Path) -> Iterator[None]:
         yield
     finally:
         path.unlink(missing_ok=True)
+        with suppress(OSError):  # not empty: the run has logs
+            folder.rmdir()
         os.close(descriptor)
 
 
@@ -44,11 +48,17 @@ def recover(store: Store) -> list[str]:
 
 
 def _lives(store: Store, run: RunRow) -> bool:
+    if _locked(store.run_folder(run.id) / "alive"):
+        return True
+    now = store.runs.get(run.id)
+    return now is None or now.state is not RunState.RUNNING  # it has ended meanwhile
+
+
+def _locked(path: Path) -> bool:
     try:
-        descriptor = os.open(store.run_folder(run.id) / "alive", os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
-        # No lock file: the run has just ended or just begun, or it died before it made one.
-        return time.time() - run.started < 10
+        return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
