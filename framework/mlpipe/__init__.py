@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mlpipe.plugins.config import StageConfig as StageConfig
     from mlpipe.plugins.contexts import ObserverContext as ObserverContext
     from mlpipe.plugins.contexts import RollbackContext as RollbackContext
+    from mlpipe.plugins.durations import Duration as Duration
     from mlpipe.plugins.markers import hookimpl as hookimpl
     from mlpipe.plugins.stage import Input as Input
     from mlpipe.plugins.stage import Stage as Stage
@@ -36,9 +37,11 @@ if TYPE_CHECKING:
     from mlpipe.types import Artifact as Artifact
     from mlpipe.types import Check as Check
     from mlpipe.types import Event as Event
+    from mlpipe.types import Permission as Permission
     from mlpipe.types import Release as Release
     from mlpipe.types import StageResult as StageResult
     from mlpipe.types import Target as Target
+    from mlpipe.types import Usage as Usage
     from mlpipe.types import Verb as Verb
 
 __version__ = "0.1.0"
@@ -60,6 +63,7 @@ _HOMES = {
         "StageConfig",
     ),
     "mlpipe.plugins.contexts": ("ObserverContext", "RollbackContext"),
+    "mlpipe.plugins.durations": ("Duration",),
     "mlpipe.plugins.markers": ("hookimpl",),
     "mlpipe.plugins.stage": ("Input", "Stage"),
     "mlpipe.recipe.models": ("Recipe",),
@@ -69,9 +73,11 @@ _HOMES = {
         "Artifact",
         "Check",
         "Event",
+        "Permission",
         "Release",
         "StageResult",
         "Target",
+        "Usage",
         "Verb",
     ),
 }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 #: What JSON can say.
 Json = dict[str, Any] | list[Any] | str | int | float | bool | None
@@ -107,6 +107,38 @@ class Target:
     name: str = "local"
     type: str = "local"
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a stage may use, at most, of what is paid by the hour.
+
+    Attributes:
+        resource: What it is, as ``ml.m5.large``.
+        hours: Of all of them together, as instance-hours.
+        price: Of one hour, in the price table's currency; ``None`` where it is not known.
+    """
+
+    resource: str
+    hours: float
+    price: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What a stage may do at a cloud provider, as a statement of an IAM policy.
+
+    Attributes:
+        actions: As ``s3:GetObject``.
+        resources: ARNs, or ``*`` where an action knows no resource.
+        holder: Who does it: ``caller``, who runs mlpipe, or ``job``, the role that jobs assume.
+        condition: The statement's ``Condition``.
+    """
+
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    holder: Literal["caller", "job"] = "caller"
+    condition: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

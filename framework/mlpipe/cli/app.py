@@ -19,6 +19,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "doctor": ("mlpipe.cli.doctor", "Look whether all that mlpipe needs is there."),
         "gc": ("mlpipe.cli.gc", "Delete artifacts and logs that nothing needs."),
+        "iam": ("mlpipe.cli.iam", "Write the IAM policy that a recipe needs on AWS."),
         "init": ("mlpipe.cli.init", "Make a small project that runs."),
         "logs": ("mlpipe.cli.logs", "Show the log of a stage."),
         "plan": ("mlpipe.cli.plan", "Show what a run would do, and why."),

@@ -1,5 +1,6 @@
 """``mlpipe plan``."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -14,8 +15,10 @@ from mlpipe.cli.common import (
 )
 from mlpipe.console import Console, columns
 from mlpipe.engine.session import session
+from mlpipe.plan.cost import Cost, hours_of, money_of, worst_case
 from mlpipe.plan.make import Selection, make
 from mlpipe.plan.values import Plan, PlannedStage
+from mlpipe.types import Usage
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -45,12 +48,13 @@ def plan(
     ) as opened:
         made = make(opened.assessor, selection)
     console = Console()
+    cost = worst_case(made)
     if as_json:
-        console.json([_facts(each) for each in made.stages.values()])
+        console.json([_facts(each, cost) for each in made.stages.values()])
         return
     for warning in made.warnings:
         console.err(f"! {warning}")
-    for line in _lines(made):
+    for line in (*_lines(made), *_cost(made, cost)):
         console.out(line)
 
 
@@ -63,7 +67,34 @@ def _lines(made: Plan) -> list[str]:
     return lines
 
 
-def _facts(planned: PlannedStage) -> dict[str, Any]:
+def _cost(made: Plan, cost: Cost) -> list[str]:
+    """Say what the run may cost, where it may cost anything."""
+    if not cost.stages and not cost.unknown:
+        return []
+    budget = made.recipe.recipe.budget
+    hours, money = f"{cost.hours:.4g}", f"{cost.money:.2f}"
+    if budget and budget.instance_hours is not None:
+        hours += f" of {budget.instance_hours:g}"
+    if budget and budget.money is not None:
+        money += f" of budget {budget.money:g}"
+    lines = [f"worst case  {hours} instance-hours · ${money}"]
+    rows = [
+        (name, f"{hours_of(usage):.4g} h", f"${money_of(usage):.2f}", _resources(usage))
+        for name, usage in cost.stages.items()
+    ]
+    lines += columns(rows, "  ")
+    if cost.unpriced:
+        lines.append(f"  without a price: {', '.join(cost.unpriced)}")
+    if cost.unknown:
+        lines.append(f"  not known yet: {', '.join(cost.unknown)}")
+    return lines
+
+
+def _resources(usages: tuple[Usage, ...]) -> str:
+    return ", ".join(dict.fromkeys(usage.resource for usage in usages))
+
+
+def _facts(planned: PlannedStage, cost: Cost) -> dict[str, Any]:
     return {
         "stage": planned.name,
         "uses": planned.stage.spec.uses,
@@ -73,4 +104,5 @@ def _facts(planned: PlannedStage) -> dict[str, Any]:
         "actions": [action.summary for action in planned.actions],
         "fingerprint": planned.fingerprint,
         "run": planned.record.run if planned.record else None,
+        "worst_case": [asdict(usage) for usage in cost.stages.get(planned.name, ())],
     }

@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlpipe.engine.judging import describe, judge, own_gate
+from mlpipe.engine.endings import Ending
+from mlpipe.engine.judging import judge, own_gate
 from mlpipe.engine.logs import Logs
 from mlpipe.engine.masking import Masker
 from mlpipe.engine.observers import ObserverProcess
@@ -91,7 +92,7 @@ class Bookkeeper:
         """Record the intent to run an attempt, before it is begun."""
         self._keys[planned.name] = key
         self._kept.pop(planned.name, None)
-        row = self._row(planned, StageState.RUNNING, attempt, started=when)
+        row = self._row(planned, state=StageState.RUNNING, attempt=attempt, started=when)
         with self.store.transaction(durable=planned.stage.verb.effects):
             self.store.runs.put_stages([row])
             self.event(
@@ -163,7 +164,7 @@ class Bookkeeper:
             for facts in result["releases"]:
                 self._release(planned, Release(**facts))
             state, error = self._judge(planned, record, StageState.DONE)
-            self._settle(planned, state, attempt, started, now, record, error=error)
+            self._settle(Ending(planned, state, attempt, started, now, record, error=error))
         return record, state
 
     def hit(self, planned: PlannedStage) -> StageState:
@@ -173,21 +174,21 @@ class Bookkeeper:
         record = self.store.restore(record, planned.restore)
         state = StageState.IN_PLACE if planned.verdict is Verdict.IN_PLACE else StageState.CACHED
         state, error = self._judge(planned, record, state)
-        self._settle(planned, state, 0, None, None, record, error=error)
+        self._settle(Ending(planned, state, record=record, error=error))
         return state
 
     def skipped(self, planned: PlannedStage) -> None:
         """Record that a stage takes no part."""
-        self._settle(planned, StageState.SKIPPED, 0, None, None, None)
+        self._settle(Ending(planned, StageState.SKIPPED))
 
     def held_back(self, planned: PlannedStage, blocker: str) -> None:
         """Record that a stage never began."""
         text = f"waiting for {blocker}" if blocker else "not begun"
-        self._settle(planned, StageState.WAITING, 0, None, None, None, text=text)
+        self._settle(Ending(planned, StageState.WAITING, text=text))
 
     def interrupted(self, planned: PlannedStage, attempt: int, started: float) -> None:
         """Record that an attempt was stopped from outside; its key is used again."""
-        self._settle(planned, StageState.INTERRUPTED, attempt, started, time.time(), None)
+        self._settle(Ending(planned, StageState.INTERRUPTED, attempt, started, time.time()))
 
     def failed(
         self, planned: PlannedStage, attempt: int, started: float, error: Mapping[str, Any]
@@ -195,7 +196,7 @@ class Bookkeeper:
         """Record a failure."""
         now = time.time()
         error = self.masker.value(error)
-        self._settle(planned, StageState.FAILED, attempt, started, now, None, error=error)
+        self._settle(Ending(planned, StageState.FAILED, attempt, started, now, error=error))
 
     def missed(
         self, planned: PlannedStage, attempt: int, started: float, error: Mapping[str, Any]
@@ -204,8 +205,8 @@ class Bookkeeper:
         facts, text = own_gate(planned.stage, *error["gate"])
         self.event("gate_failed", planned.name, **facts)
         error = self.masker.value({key: error[key] for key in ("what", "where", "fix")})
-        state = StageState.GATE_FAILED
-        self._settle(planned, state, attempt, started, time.time(), None, text=text, error=error)
+        state, now = StageState.GATE_FAILED, time.time()
+        self._settle(Ending(planned, state, attempt, started, now, text=text, error=error))
 
     def will_retry(
         self, planned: PlannedStage, attempt: int, error: Mapping[str, Any], delay: float
@@ -214,64 +215,12 @@ class Bookkeeper:
         what = self.masker.text(str(error["what"]))
         self.warn(f"{planned.name}: attempt {attempt} failed: {what}; again in {delay:g} s")
 
-    def _settle(
-        self,
-        planned: PlannedStage,
-        state: StageState,
-        attempt: int,
-        started: float | None,
-        finished: float | None,
-        record: Record | None,
-        *,
-        text: str = "",
-        error: Mapping[str, Any] | None = None,
-    ) -> None:
-        metrics = record.metrics if record else {}
-        seconds = finished - started if started and finished else 0.0
-        text = text or describe(planned, state, record)
-        self.store.runs.put_stages(
-            [
-                self._row(
-                    planned,
-                    state,
-                    attempt,
-                    started=started,
-                    finished=finished,
-                    summary=text,
-                    metrics=metrics,
-                    error=error,
-                )
-            ]
-        )
-        outputs = record.outputs if record else {}
-        self.event(
-            "stage_finished",
-            planned.name,
-            state=state,
-            attempt=attempt,
-            seconds=seconds,
-            metrics=dict(metrics),
-            values=dict(record.values) if record else {},
-            outputs={
-                name: {"digest": output.digest, "location": output.location}
-                for name, output in outputs.items()
-            },
-            error=error,
-            log=self._log(planned.name, attempt),
-            summary=text,
-        )
-        report = StageReport(
-            planned.name,
-            planned.stage.spec.uses,
-            state,
-            seconds,
-            text,
-            attempt,
-            error,
-            metrics,
-            tuple(self._kept.get(planned.name, ())),
-        )
-        self.reports[planned.name] = report
+    def _settle(self, ending: Ending) -> None:
+        name = ending.planned.name
+        self.store.runs.put_stages([self._row(ending.planned, **ending.row())])
+        self.event("stage_finished", name, log=self._log(name, ending.attempt), **ending.event())
+        report = ending.report(tuple(self._kept.get(name, ())))
+        self.reports[name] = report
         self.reporter.stage_finished(report)
 
     def _judge(
@@ -307,17 +256,13 @@ class Bookkeeper:
     def _log(self, stage: str, attempt: int) -> str:
         return str(self.store.log(self.run, stage, attempt))
 
-    def _row(
-        self, planned: PlannedStage, state: StageState, attempt: int, **facts: Any
-    ) -> StageRow:
+    def _row(self, planned: PlannedStage, **facts: Any) -> StageRow:
         return StageRow(
             run=self.run,
             name=planned.name,
             position=self._positions[planned.name],
             uses=planned.stage.spec.uses,
-            state=state,
             reason=planned.reason,
-            attempt=attempt,
             fingerprint=planned.fingerprint,
             key=self._keys.get(planned.name),
             **facts,

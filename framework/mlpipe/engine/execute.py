@@ -19,6 +19,7 @@ from mlpipe.engine.requests import Requests, secret_names
 from mlpipe.engine.runner import Runner
 from mlpipe.engine.workers import Executor
 from mlpipe.plan.assess import Assessor
+from mlpipe.plan.cost import check, worst_case
 from mlpipe.plan.values import Plan, Verdict
 from mlpipe.plugins.manager import PluginManager
 from mlpipe.store import Store
@@ -60,7 +61,11 @@ def execute(
         executor: Runs stages; it is left open.
         options: How.
         reporter: Shows the run.
+
+    Raises:
+        RecipeError: The plan may cost more than the recipe's budget; nothing was run.
     """
+    check(plan, worst_case(plan))
     recover(store)
     run = store.runs.new_id()
     begun = time.time()

@@ -19,7 +19,8 @@ class Job:
         plugin: Whose.
         verb: The stage's verb.
         settings: The ``with:`` block.
-        stage: What the stage's handle says: name, recipe, run, attempt, key, scratch, params.
+        stage: What the stage's handle says: name, recipe, run, attempt, key, env, scratch,
+            params.
         target: Name, type and settings.
         inputs: Artifacts by name, as mappings.
         environment: Variables to set.

@@ -62,6 +62,7 @@ class Requests:
                 "run": self._run,
                 "attempt": attempt,
                 "key": key,
+                "env": dict(stage.spec.env),
                 "scratch": str(self.scratch(stage.name, attempt, hook)),
                 "params": {name: lookup(self._recipe.params, name) for name in config.parameters()},
             },

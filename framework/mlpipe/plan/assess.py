@@ -1,6 +1,6 @@
 """The verdict on one stage, given what earlier stages have made."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +8,7 @@ from mlpipe.errors import MlpipeError
 from mlpipe.plan.changes import DefinitionsOf, compare
 from mlpipe.plan.conditions import holds
 from mlpipe.plan.fingerprint import Components, fingerprint
+from mlpipe.plan.hits import Hits
 from mlpipe.plan.values import Change, Outside, PlannedStage, Verdict
 from mlpipe.plan.wholeness import Inspector
 from mlpipe.plugins.config import StageConfig
@@ -47,7 +48,8 @@ class Assessor:
         self._outside = outside
         self._force = force
         self._resolved: dict[str, tuple[Mapping[str, str], str]] = {}
-        self._inspector = Inspector(recipe.root, store.artifacts, store.files, verify=verify)
+        inspector = Inspector(recipe.root, store.artifacts, store.files, verify=verify)
+        self._hits = Hits(recipe, store, inspector)
         self._components = Components(recipe.root, store.files, recipe.target, recipe.params)
 
     @property
@@ -134,59 +136,8 @@ class Assessor:
         return self._from_cache(base, config)
 
     def _from_cache(self, base: PlannedStage, config: StageConfig) -> PlannedStage:
-        name, mark = base.name, str(base.fingerprint)
-        record = self._store.results.get(mark)
-        local = record is not None
-        record = record or self._store.lockfile.get(
-            self._recipe.name, name, self._recipe.target.name, mark
-        )
-        if record is None:
-            return self._explained(base, config)
-        found = self._inspector.look(record)
-        gone = [n for n in found.missing if local or record.outputs[n].place]
-        if found.damaged or gone:
-            return self._incomplete(base, record, found.damaged, tuple(gone), local)
-        if unkept := self._unkept(config, record, found.missing):
-            return replace(base, reason=unkept)
-        warnings = tuple(
-            f"{name}: {record.outputs[n].place} is not what run {record.run} made; it is left alone"
-            for n in found.edited
-        )
-        return replace(
-            base,
-            verdict=Verdict.CACHED,
-            reason=f"result of run {record.run}{_notes(found.missing, local=local)}",
-            record=record,
-            restore=found.restore,
-            absent=found.missing,
-            warnings=warnings,
-        )
-
-    def _unkept(self, config: StageConfig, record: Record, missing: Collection[str]) -> str:
-        """Say which output is no longer kept as the stage left it, or ``""``."""
-        asked = (
-            f"output {name} of run {record.run} {said}"
-            for name, each in record.outputs.items()
-            if not each.stored and name not in missing
-            if (said := config.unkept(self._recipe.root, each.location, each.digest))
-        )
-        return next(asked, "")
-
-    def _incomplete(
-        self,
-        base: PlannedStage,
-        record: Record,
-        damaged: tuple[str, ...],
-        gone: tuple[str, ...],
-        local: bool,
-    ) -> PlannedStage:
-        name = (damaged or gone)[0]
-        # What is only referred to is somebody else's to change, as another version of data.
-        changed = "is damaged" if record.outputs[name].stored else "is another now"
-        reason = f"output {name} of run {record.run} {changed if damaged else 'is missing'}"
-        where = record.outputs[name].location
-        warning = f"{base.name}: {reason} ({where}); it is made again"
-        return replace(base, reason=reason, warnings=(warning,) if local else ())
+        found = self._hits.find(base, config)
+        return self._explained(base, config) if found is None else found
 
     def _explained(self, base: PlannedStage, config: StageConfig) -> PlannedStage:
         changes = self.changes(base, config)
@@ -279,14 +230,6 @@ class Assessor:
             return self._outside.resolve(stage, settings), ""
         except MlpipeError as error:
             return {}, f"its source cannot be resolved: {str(error).splitlines()[0]}"
-
-
-def _notes(absent: Sequence[str], *, local: bool) -> str:
-    notes = [] if local else ["mlpipe.lock"]
-    if absent:
-        more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
-        notes.append(f"{', '.join(absent[:3])}{more} not on this machine")
-    return f" ({'; '.join(notes)})" if notes else ""
 
 
 def _waits(stage: LoadedStage, upstream: str) -> str:

@@ -15,6 +15,8 @@ from typing import Annotated, Any, ClassVar, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mlpipe.types import Permission, Target, Usage
+
 
 class Role(StrEnum):
     """What a field's value is to the core."""
@@ -134,6 +136,32 @@ class StageConfig(_Config):
             digest: Of its bytes.
         """
         return ""
+
+    def worst_case(self, target: Target, root: Path) -> tuple[Usage, ...]:
+        """Say what one attempt may use, at most, of what is paid by the hour.
+
+        Asked while planning, for stages that will run. It may read files of the project.
+
+        Args:
+            target: Where the stage runs.
+            root: The project's folder.
+
+        Raises:
+            UserError: The target's settings are wrong.
+        """
+        return ()
+
+    def permissions(self, target: Target, inputs: Mapping[str, str]) -> tuple[Permission, ...]:
+        """Say what the stage may do at a cloud provider: no more than it needs.
+
+        Args:
+            target: Where the stage runs.
+            inputs: The stage's inputs, each name with its ``stage.output``.
+
+        Raises:
+            UserError: The target's settings are wrong.
+        """
+        return ()
 
     def parameters(self) -> tuple[str, ...]:
         """Dotted names of recipe parameters that the stage's code reads at run time.

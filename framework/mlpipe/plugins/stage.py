@@ -77,6 +77,8 @@ class Stage:
         params: The recipe's parameters that the stage's config names in ``parameters()``,
             by dotted name.
         inputs: By name.
+        env: Variables that the recipe sets for the stage, for what it runs elsewhere; here they are
+            set already.
         secrets: Values by name; only those that the stage's ``secrets:`` lists.
     """
 
@@ -92,6 +94,7 @@ class Stage:
     target: Target
     params: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Input] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     _places: dict[str, str] = field(default_factory=dict, repr=False)
     _send: Callable[[str, dict[str, Any]], None] = field(

@@ -6,36 +6,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from mlpipe.plugins.durations import Delay, Duration
+
 _NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
 Name = Annotated[str, Field(pattern=_NAME)]
 
 _USES = re.compile(r"[A-Za-z][\w-]*\.[A-Za-z_]\w*")
 _REFERENCE = re.compile(r"[A-Za-z][\w-]*\.[A-Za-z_][\w-]*")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd]\s*)+")
-
-
-def _seconds(value: object) -> object:
-    if isinstance(value, str) and _DURATION.fullmatch(value.strip()):
-        parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", value)
-        return sum(float(number) * _UNITS[unit] for number, unit in parts)
-    if isinstance(value, str):
-        raise ValueError("should be seconds, or a text like 10m or 1h30m")  # noqa: TRY004 - pydantic's
-    return value
 
 
 def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-_DurationText = Annotated[str, Field(pattern=rf"^\s*{_DURATION.pattern}$")]
-_AnySeconds = Annotated[float, Field(ge=0)] | _DurationText
-_Seconds = BeforeValidator(_seconds, json_schema_input_type=_AnySeconds)
 _Listed = BeforeValidator(_listed, json_schema_input_type=list[str] | str)
 
-#: Seconds as a number, or a text like ``10m`` or ``1h30m``.
-Duration = Annotated[float, Field(gt=0, allow_inf_nan=False), _Seconds]
-Delay = Annotated[float, Field(ge=0, allow_inf_nan=False), _Seconds]
 #: A list, or its one member.
 Names = Annotated[list[Name], BeforeValidator(_listed, json_schema_input_type=list[Name] | Name)]
 Texts = Annotated[list[str], _Listed]

@@ -34,6 +34,7 @@ def make_stage(
     name: str = "stage",
     inputs: Mapping[str, Path | Artifact] | None = None,
     params: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
     secrets: Mapping[str, str] | None = None,
     target: Target | None = None,
 ) -> StageProbe:
@@ -45,6 +46,7 @@ def make_stage(
         name: The stage's name.
         inputs: By name; a path becomes an artifact with its real digest.
         params: The recipe's parameters.
+        env: Variables that the recipe sets; not set here.
         secrets: Values by name.
         target: Where it runs; the local target when left out.
     """
@@ -64,6 +66,7 @@ def make_stage(
         target=target or Target(),
         params=params or {},
         inputs={key: _input(root, key, value) for key, value in (inputs or {}).items()},
+        env=env or {},
         secrets=secrets or {},
         _send=lambda kind, payload: said.append((kind, payload)),
     )
