@@ -24,7 +24,7 @@ def iam(
         typer.Option("--for-jobs", help="The policy of the role that jobs assume, instead."),
     ] = False,
 ) -> None:
-    """Write the IAM policy that a recipe needs on a target: no more than it needs.
+    """Write the IAM policy that a recipe needs on a target: what its stages declare, no more.
 
     The policy is for who runs mlpipe; jobs that it starts, as trainings, assume a role whose
     policy is another.
@@ -38,4 +38,11 @@ def iam(
         )
     holder = "job" if for_jobs else "caller"
     granted = [each for each in permissions(loaded) if each.holder == holder]
+    if not granted:  # a policy without a statement is none, and would look like an answer
+        plugins = ", ".join(dict.fromkeys(each.plugin for each in loaded.stages.values()))
+        raise UserError(
+            "no stage says what it may do at AWS" + (" by its jobs" if for_jobs else ""),
+            where=str(loaded.path),
+            fix=f"Its plugins declare no such permissions: {plugins}.",
+        )
     Console().out(json.dumps(policy(granted), indent=2))

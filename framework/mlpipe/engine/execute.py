@@ -65,7 +65,8 @@ def execute(
     Raises:
         RecipeError: The plan may cost more than the recipe's budget; nothing was run.
     """
-    check(plan, worst_case(plan))
+    cost = worst_case(plan)
+    check(plan, cost)
     recover(store)
     run = store.runs.new_id()
     begun = time.time()
@@ -79,6 +80,9 @@ def execute(
         books.reporter.run_started(run, plan)
         for warning in plan.warnings:
             books.warn(warning)
+        if recipe.recipe.budget is not None and cost.unknown:
+            names = ", ".join(cost.unknown)
+            books.warn(f"the budget does not count {names}, whose settings are not known yet")
         if busy:
             books.event(
                 "run_started",

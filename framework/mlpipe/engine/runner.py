@@ -60,7 +60,7 @@ class Runner:
         """Run to the end: all settled, or nothing left that may begin."""
         with self._signals():
             events: list[WorkerEvent] = []
-            while events or self._going_on():
+            while events or self._running or self._waiting:
                 self._submit(self._record(events))
                 self._watch_time()
                 self.books.tick()
@@ -68,7 +68,7 @@ class Runner:
 
     def _record(self, events: list[WorkerEvent]) -> list[Attempt]:
         """Record what happened and, in the same commit, what begins because of it."""
-        if not events and not self._may_start:
+        if not events and not (self._waiting and len(self._running) < self.jobs):
             return []
         with self.books.transaction():
             for event in events:
@@ -76,9 +76,9 @@ class Runner:
             return self._start_ready()
 
     @property
-    def _may_start(self) -> bool:
-        waiting = self.progress.ready or bool(self._retries)
-        return self._may_begin and waiting and len(self._running) < self.jobs
+    def _waiting(self) -> bool:
+        """Whether there is something that may begin, be it later."""
+        return self._may_begin and (self.progress.ready or bool(self._retries))
 
     def abandon(self) -> None:
         """Record the stages that still run as interrupted, when the run cannot go on."""
@@ -86,11 +86,6 @@ class Runner:
             self.progress.settle(attempt.planned.name, StageState.INTERRUPTED)
             self.books.interrupted(attempt.planned, attempt.number, attempt.started)
         self._running.clear()
-
-    def _going_on(self) -> bool:
-        if self._running:
-            return True
-        return self._may_begin and (self.progress.ready or bool(self._retries))
 
     @property
     def _may_begin(self) -> bool:

@@ -1,7 +1,7 @@
 """What a plan may cost at most, and whether the recipe's budget allows it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from mlpipe.plan.values import Plan, PlannedStage, Verdict
 from mlpipe.recipe.loaded import LoadedRecipe
@@ -58,8 +58,11 @@ def worst_case(plan: Plan) -> Cost:
 def check(plan: Plan, cost: Cost) -> None:
     """Refuse a plan that may cost more than the recipe's budget.
 
+    Stages whose settings wait for another stage's result are not in it: a recipe that trains with
+    what a tuning found could never begin.
+
     Raises:
-        RecipeError: It may, or nobody can tell.
+        RecipeError: It may, or a price is not known.
     """
     problems = _problems(plan.recipe, cost)
     if problems:
@@ -82,11 +85,12 @@ def _of(planned: PlannedStage, recipe: LoadedRecipe) -> tuple[Usage, ...] | None
     if config is None and planned.settings:
         config = stage.validate(planned.settings)
     if config is None:
-        # A verb that never uses anything need not be known any better.
-        return None if stage.schema.backends else ()
+        # What can only run on this machine, or runs there now, is not paid by the hour.
+        paid = stage.schema.backends and recipe.target.type != "local"
+        return None if paid else ()
     attempts = stage.spec.retry.attempts if stage.spec.retry else 1
     return tuple(
-        Usage(usage.resource, usage.hours * attempts, usage.price)
+        replace(usage, hours=usage.hours * attempts)
         for usage in config.worst_case(recipe.target, recipe.root)
     )
 
@@ -102,7 +106,7 @@ def _problems(recipe: LoadedRecipe, cost: Cost) -> list[Problem]:
             source.problem(
                 ("budget", "instance_hours"),
                 f"the worst case is {hours:.4g} instance-hours",
-                _most(cost, "h"),
+                _most(cost, hours_of, "{:.4g} h"),
             )
         )
     if budget.money is not None and cost.unpriced:
@@ -115,16 +119,16 @@ def _problems(recipe: LoadedRecipe, cost: Cost) -> list[Problem]:
         )
     if budget.money is not None and money > budget.money:
         found.append(
-            source.problem(("budget", "money"), f"the worst case is {money:.2f}", _most(cost, "$"))
+            source.problem(
+                ("budget", "money"),
+                f"the worst case is {money:.2f}",
+                _most(cost, money_of, "{:.2f}"),
+            )
         )
     return found
 
 
-def _most(cost: Cost, unit: str) -> str:
-    measure = hours_of if unit == "h" else money_of
+def _most(cost: Cost, measure: Callable[[tuple[Usage, ...]], float], form: str) -> str:
     parts = sorted(((measure(each), name) for name, each in cost.stages.items()), reverse=True)
-    shown = ", ".join(
-        f"{name} {value:.4g} h" if unit == "h" else f"{name} {value:.2f}"
-        for value, name in parts[:3]
-    )
+    shown = ", ".join(f"{name} {form.format(value)}" for value, name in parts[:3])
     return f"Most of it: {shown}. Lower max_runtime, instances or trials, or raise the budget."

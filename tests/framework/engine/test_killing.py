@@ -92,6 +92,21 @@ def test_a_killed_run_continues(project: Any, moment: float) -> None:
         assert "killed" in {row["state"] for row in rows}
 
 
+def test_a_run_that_died_before_its_first_stage_is_dead_at_once(project: Any) -> None:
+    """However short ago it began: what shows a run alive is there before the run is recorded."""
+    write_project(project)
+    project.run()
+    connection = sqlite3.connect(project.root / ".mlpipe" / "state.db")
+    with connection:
+        connection.execute(
+            "UPDATE runs SET state = 'running', finished = NULL, started = ?", (time.time(),)
+        )
+    connection.close()
+    project.run()
+    rows = project.mlpipe("runs", "list", "--json").json()
+    assert sorted(row["state"] for row in rows) == ["done", "killed"]
+
+
 def test_two_runs_at_once_do_not_corrupt_each_other(project: Any) -> None:
     write_project(project)
     first, second = project.start("run", "p"), project.start("run", "p")

@@ -137,6 +137,20 @@ def test_settings_that_wait_are_said_to_be_unknown(rent: Any) -> None:
     assert lines[-1] == "  not known yet: two"
 
 
+def test_a_budget_says_what_it_does_not_count(rent: Any) -> None:
+    waits = RECIPE.replace("machine: large", 'machine: "${stages.one.machine}"')
+    rent.write("p.yaml", waits + "budget: {money: 5}\n")
+    answer = rent.mlpipe("run", "p", "--target", "aws")
+    assert answer.code == 0
+    assert "the budget does not count two, whose settings are not known yet" in answer.err
+    assert "does not count" not in rent.mlpipe("run", "p").err
+
+
+def test_what_is_not_known_costs_nothing_on_this_machine(rent: Any) -> None:
+    rent.write("p.yaml", RECIPE.replace("machine: large", 'machine: "${stages.one.machine}"'))
+    assert "worst case" not in rent.mlpipe("plan", "p").out
+
+
 def test_a_target_that_is_wrong_is_said_while_planning(rent: Any) -> None:
     rent.write("p.yaml", RECIPE.replace("region: eu-west-1", "zone: a"))
     for command in ("plan", "run"):
@@ -183,3 +197,16 @@ def test_a_target_without_a_policy(rent: Any) -> None:
     assert answer.code == 2
     assert 'target "local" needs no policy' in answer.err
     assert "Targets of type aws: aws." in answer.err
+
+
+def test_stages_that_declare_nothing_have_no_policy(rent: Any) -> None:
+    rent.write(
+        "p.yaml",
+        "name: p\ntargets: {aws: {}}\nstages: {a: {uses: shell.prepare, "
+        "with: {command: 'true'}}}\n",
+    )
+    answer = rent.mlpipe("iam", "p", "--target", "aws")
+    assert answer.code == 2
+    assert "no stage says what it may do at AWS" in answer.err
+    assert "Its plugins declare no such permissions: shell." in answer.err
+    assert answer.out == ""
