@@ -1,4 +1,4 @@
-"""What benchmarks share: printing past pytest's capture, and leaving out the long ones."""
+"""What benchmarks share: printing past pytest's capture, repetition, leaving out the long ones."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +11,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if collection_path.name == "test_other_tools.py" and not config.getoption("--full"):
         return True
     return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Count a bound as missed when it is missed four times in a row.
+
+    Other work on a shared machine changes caches and clock rates within a measurement, ratios
+    too. What has become slower misses its bound each time.
+    """
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.flaky(reruns=3))
 
 
 @pytest.fixture
