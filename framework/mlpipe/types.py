@@ -116,12 +116,14 @@ class Usage:
     Attributes:
         resource: What it is, as ``ml.m5.large``.
         hours: Of all of them together, as instance-hours.
-        price: Of one hour, in the price table's currency; ``None`` where it is not known.
+        price: Of one hour; ``None`` where it is not known.
+        currency: Of the price, by its code, as ``EUR``.
     """
 
     resource: str
     hours: float
     price: float | None = None
+    currency: str = "USD"
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,14 +72,19 @@ def _cost(made: Plan, cost: Cost) -> list[str]:
     if not cost.stages and not cost.unknown:
         return []
     budget = made.recipe.recipe.budget
-    hours, money = f"{cost.hours:.4g}", f"{cost.money:.2f}"
+    hours, money = f"{cost.hours:.4g}", _money(cost.money, cost.currency)
     if budget and budget.instance_hours is not None:
         hours += f" of {budget.instance_hours:g}"
     if budget and budget.money is not None:
-        money += f" of budget {budget.money:g}"
-    lines = [f"worst case  {hours} instance-hours · ${money}"]
+        money += f" of budget {_money(budget.money, cost.currency)}"
+    lines = [f"worst case  {hours} instance-hours · {money}"]
     rows = [
-        (name, f"{hours_of(usage):.4g} h", f"${money_of(usage):.2f}", _resources(usage))
+        (
+            name,
+            f"{hours_of(usage):.4g} h",
+            _money(money_of(usage), cost.currency),
+            _resources(usage),
+        )
         for name, usage in cost.stages.items()
     ]
     lines += columns(rows, "  ")
@@ -88,6 +93,10 @@ def _cost(made: Plan, cost: Cost) -> list[str]:
     if cost.unknown:
         lines.append(f"  not known yet: {', '.join(cost.unknown)}")
     return lines
+
+
+def _money(amount: float, currency: str) -> str:
+    return f"${amount:.2f}" if currency == "USD" else f"{amount:.2f} {currency}"
 
 
 def _resources(usages: tuple[Usage, ...]) -> str:

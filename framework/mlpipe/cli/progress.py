@@ -156,12 +156,13 @@ def finished(console: Console, report: StageReport, run: str, wide: tuple[int, i
 
 
 def _trouble(report: StageReport, run: str) -> list[str]:
+    look = [f"    look at     {each}" for each in report.kept]
     if report.error is None:
-        return []
+        return look if report.state is StageState.GATE_FAILED else []
     where = f"{report.error['where']}  " if report.error.get("where") else ""
     texts = [f"{where}{report.error['what']}", str(report.error.get("fix") or "")]
     lines = [f"    {printable(line)}" for text in texts for line in text.splitlines()]
-    lines += [f"    look at     {each}" for each in report.kept]
+    lines += look
     if report.attempt:
         lines.append(f"    last lines:  mlpipe logs {run} {report.name}")
     return lines

@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,39 +128,11 @@ def _runner(
         progress=Progress(plan, frozenset(held)),
         assessor=assessor,
         executor=executor,
-        requests=Requests(plan.recipe, plugins, store.folder, books.run),
+        requests=Requests(plan.recipe, plugins, store.folder, books.run, books.warn),
         books=books,
         jobs=options.jobs,
         keep_going=options.keep_going,
-        environment=_environment(plan, plugins, books),
     )
-
-
-def _environment(
-    plan: Plan, plugins: PluginManager, books: Bookkeeper
-) -> Callable[[str], dict[str, str]]:
-    """Ask observers which variables a stage should have."""
-    recipe = plan.recipe
-    asked: list[tuple[str, Any, Any]] = []
-    for name, settings in recipe.recipe.observers.items():
-        plugin = plugins.get(name)
-        schema = plugin.observer_config()
-        if schema is not None and plugin.implements("stage_environment"):
-            asked.append((name, plugin.hooks().hook, schema.model_validate(dict(settings))))
-
-    def environment(stage: str) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for name, hook, config in asked:
-            try:
-                for each in hook.stage_environment(
-                    config=config, recipe=recipe.name, run=books.run, stage=stage, root=recipe.root
-                ):
-                    found.update(each)
-            except Exception as error:  # a plugin may raise anything; the stage runs without
-                books.warn(f"observer {name}: stage_environment: {error}")
-        return found
-
-    return environment
 
 
 def _state(runner: Runner) -> RunState:

@@ -2,10 +2,11 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mlpipe.engine.environments import ObserverVariables
 from mlpipe.engine.jobs import Job
 from mlpipe.errors import StageError
 from mlpipe.plan.fingerprint import lookup
@@ -13,6 +14,10 @@ from mlpipe.plugins.manager import PluginManager
 from mlpipe.recipe.load import LoadedRecipe, LoadedStage
 from mlpipe.recipe.substitute import resolve_run
 from mlpipe.types import Artifact
+
+
+def _quietly(_message: str) -> None:
+    """Leave it: whoever runs the plan is told."""
 
 
 class Requests:
@@ -23,15 +28,22 @@ class Requests:
         plugins: Who serves them.
         state_dir: The project's ``.mlpipe``.
         run: The run's identifier, or ``""`` while planning.
+        warn: Told of observers that fail to say which variables a stage should have.
     """
 
     def __init__(
-        self, recipe: LoadedRecipe, plugins: PluginManager, state_dir: Path, run: str = ""
+        self,
+        recipe: LoadedRecipe,
+        plugins: PluginManager,
+        state_dir: Path,
+        run: str = "",
+        warn: Callable[[str], None] = _quietly,
     ) -> None:
         self._recipe = recipe
         self._plugins = plugins
         self._state_dir = state_dir
         self._run = run
+        self._variables = ObserverVariables(recipe, plugins, run, warn)
 
     def make(
         self,
@@ -42,7 +54,6 @@ class Requests:
         *,
         attempt: int = 1,
         key: str = "",
-        environment: Mapping[str, str] | None = None,
     ) -> Job:
         """Make the job that calls a hook for a stage.
 
@@ -68,7 +79,7 @@ class Requests:
             },
             target={"name": target.name, "type": target.type, "settings": dict(target.settings)},
             inputs={name: _artifact(artifact) for name, artifact in inputs.items()},
-            environment={**(environment or {}), **stage.spec.env},
+            environment={**self._variables.of(stage.name), **stage.spec.env},
             secrets=secrets_of(stage),
             wrappers=self._wrappers(stage),
         )

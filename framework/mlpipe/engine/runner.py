@@ -3,7 +3,7 @@
 import heapq
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
@@ -39,7 +39,6 @@ class Runner:
         books: Records what happens, and tells whoever shows it.
         jobs: How many stages may run at once.
         keep_going: Whether stages that do not depend on a failed one still begin.
-        environment: Gives variables that observers want a stage to have.
     """
 
     progress: Progress
@@ -49,7 +48,6 @@ class Runner:
     books: Bookkeeper
     jobs: int
     keep_going: bool
-    environment: Callable[[str], dict[str, str]]
     _running: dict[int, Attempt] = field(default_factory=dict)
     _retries: list[tuple[float, str, int]] = field(default_factory=list)
     _interrupts: int = 0
@@ -171,7 +169,6 @@ class Runner:
                     inputs,
                     attempt=attempt.number,
                     key=attempt.key,
-                    environment=self.environment(planned.name),
                 )
             except UserError as error:
                 self._fail_before(planned.name, attempt.number, error)

@@ -32,6 +32,11 @@ class Cost:
         return sum(money_of(each) for each in self.stages.values())
 
     @property
+    def currency(self) -> str:
+        """The code of the currency; a run has one target, and so one price table."""
+        return next((usage.currency for each in self.stages.values() for usage in each), "USD")
+
+    @property
     def unpriced(self) -> tuple[str, ...]:
         """Resources whose price is not known."""
         every = (usage for each in self.stages.values() for usage in each)

@@ -188,7 +188,8 @@ def stage_environment(  # type: ignore[empty-body]
 ) -> Mapping[str, str]:
     """Give variables for a stage's environment, so that its own code can report to the observer.
 
-    Called in the runner's process before each attempt: fast, and without importing an SDK.
+    Called in the runner's process before each attempt, and with an empty ``run`` before
+    ``resolve`` and ``preview``: fast, without importing an SDK, and without changing anything then.
     """
 
 

@@ -22,6 +22,8 @@ class Explained:
         hint: What to do, or ``""``.
         key: Whether the key is meant, and not its value.
         pending: Whether it may go away once the references in the value are filled in.
+        wanted: What the value should be instead, where that is all that is wrong.
+        given: The value, as a reader is shown it, where that is all that is wrong.
     """
 
     path: tuple[str | int, ...]
@@ -29,6 +31,8 @@ class Explained:
     hint: str = ""
     key: bool = False
     pending: bool = False
+    wanted: str = ""
+    given: str = ""
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> list[Explained]:
@@ -61,10 +65,36 @@ def _explain(path: tuple[str | int, ...], error: Any, model: type[BaseModel]) ->
         expected = error["ctx"]["expected"]
         hint = nearest(given, re.findall(r"'([^']*)'", expected))
         return Explained(path, f"should be {expected}, and is {_show(given)}", hint)
-    if kind in ("dict_type", "model_type", "model_attributes_type"):
-        return Explained(path, f"should be a mapping, and is {_show(given)}")
+    if kind == "union_tag_invalid":
+        key, expected = error["ctx"]["discriminator"].strip("'"), error["ctx"]["expected_tags"]
+        tag = error["ctx"]["tag"]
+        hint = nearest(tag, re.findall(r"'([^']*)'", expected))
+        return Explained((*path, key), f"should be one of {expected}, and is {_show(tag)}", hint)
+    if kind == "union_tag_not_found":
+        key = error["ctx"]["discriminator"].strip("'")
+        return Explained(path, f'"{key}" is missing', key=True)
+    if wanted := _WANTED.get(re.sub(r"_(type|parsing|from_float)$", "", kind)):
+        return _should_be([wanted], path, _show(given))
     message = re.sub(r", (unable to|got) .*", "", str(error["msg"])).removeprefix("Input ")
     return Explained(path, f"{message[0].lower()}{message[1:]}, and is {_show(given)}")
+
+
+#: What a value should be, by the beginning of the kinds of error that say it is another type.
+_WANTED = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "string": "a text",
+    "list": "a list",
+    "dict": "a mapping",
+    "model": "a mapping",
+}
+
+
+def _should_be(wanted: Sequence[str], path: tuple[str | int, ...], given: str) -> Explained:
+    *others, last = wanted
+    text = f"{', '.join(others)} or {last}" if others else last
+    return Explained(path, f"should be {text}, and is {given}", wanted=wanted[0], given=given)
 
 
 _NAMES = "Names have letters, digits, _ and -, and begin with a letter."
@@ -168,10 +198,23 @@ def _step(annotation: Any, part: str | int) -> Any:
 
 
 def _without_alternatives(found: list[Explained]) -> Iterator[Explained]:
-    """Of several complaints about one value, one for each member of a union, keep the first."""
-    seen: set[tuple[str | int, ...]] = set()
+    """Of several complaints about one value, one for each member of a union, make one.
+
+    Where each says which type it should be, all types are said; else the first complaint stays.
+    """
+    alternatives: dict[tuple[str | int, ...], list[Explained]] = {}
     for each in found:
-        if each.key or each.path not in seen:
-            yield each
         if not each.key:
-            seen.add(each.path)
+            alternatives.setdefault(each.path, []).append(each)
+    for each in found:
+        if each.key:
+            yield each
+        elif same := alternatives.pop(each.path, None):
+            wanted = list(dict.fromkeys(other.wanted for other in same))
+            if _WANTED["float"] in wanted and _WANTED["int"] in wanted:
+                wanted.remove(_WANTED["int"])
+            if len(wanted) > 1 and all(wanted):
+                joined = _should_be(wanted, each.path, each.given)
+                yield replace(joined, pending=each.pending)
+            else:
+                yield each

@@ -38,6 +38,7 @@ class AnyConfig(StageConfig):
     text: str = ""
     fail: bool = False
     bad: int = 0
+    doubtful: bool = False
     bound: str = "<= 0"
 
 
@@ -52,10 +53,11 @@ def served(name):
         note(name, config=config.text, key=stage.key, token=os.environ.get("WATCH_TOKEN"))
         if config.fail:
             raise LookupError("the frobnicator is off")
-        if config.bad:
+        if config.bad or config.doubtful:
             report = stage.scratch / "report.html"
             report.write_text(f"{config.bad} rows are bad: {dict(stage.secrets)}")
             stage.keep(report)
+        if config.bad:
             raise GateMissed(
                 "age is negative in rows 3, 5", metric="bad", bound=config.bound, value=config.bad,
                 where="data.csv", fix="Repair them.",
@@ -245,6 +247,18 @@ def test_every_hook_is_called(acme: Any) -> None:
     seen |= {"register_verbs", "register_executors"}
     specs = {n for n, f in vars(hookspecs).items() if getattr(f, "mlpipe_spec", None)}
     assert specs <= seen
+
+
+def test_what_a_stage_kept_is_named_where_its_gate_is_missed(acme: Any) -> None:
+    acme.write(
+        "p.yaml",
+        "name: p\nstages:\n"
+        "  data: {uses: acme.prepare, with: {doubtful: true}, gate: {n: '> 1'}}\n",
+    )
+    answer = acme.mlpipe("run", "p")
+    (run,) = acme.mlpipe("runs", "list", "--json").json()
+    assert answer.code == 3
+    assert f"look at     .mlpipe/runs/{run['run']}/data.1/report.html" in answer.err
 
 
 def test_a_stage_that_misses_a_bound_of_its_own_misses_a_gate(acme: Any) -> None:

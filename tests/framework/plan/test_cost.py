@@ -30,7 +30,8 @@ class RentConfig(StageConfig):
         if "region" not in target.settings:
             raise UserError("there is no region", where=f"targets.{target.name}")
         prices = {"small": 0.5, "large": 4.0}
-        return (Usage(self.machine, self.hours * self.count, prices.get(self.machine)),)
+        price, currency = prices.get(self.machine), target.settings.get("currency", "USD")
+        return (Usage(self.machine, self.hours * self.count, price, currency),)
 
     def permissions(self, target, inputs):
         own = f"arn:aws:s3:::bucket/{self.machine}/*"
@@ -84,10 +85,18 @@ def test_the_plan_shows_the_worst_case(rent: Any) -> None:
     ]
 
 
+def test_the_plan_shows_money_in_the_tables_currency(rent: Any) -> None:
+    budget(rent, "{money: 5}")
+    rent.write("p.yaml", rent.read("p.yaml").replace("eu-west-1", "eu-west-1, currency: EUR"))
+    lines = rent.mlpipe("plan", "p", "--target", "aws").out.splitlines()
+    assert "worst case  7.5 instance-hours · 9.00 EUR of budget 5.00 EUR" in lines
+    assert "  one  6 h    3.00 EUR  small" in lines
+
+
 def test_the_plan_shows_the_budget(rent: Any) -> None:
     budget(rent, "{money: 5, instance_hours: 10}")
     lines = rent.mlpipe("plan", "p", "--target", "aws").out.splitlines()
-    assert "worst case  7.5 of 10 instance-hours · $9.00 of budget 5" in lines
+    assert "worst case  7.5 of 10 instance-hours · $9.00 of budget $5.00" in lines
 
 
 def test_what_costs_nothing_is_not_mentioned(rent: Any) -> None:

@@ -3,13 +3,15 @@
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
+from pydantic import BaseModel, Field, ValidationError
 
 from mlpipe.plugins.manager import PluginManager
 from mlpipe.recipe.load import load
 from mlpipe.recipe.problems import RecipeError
+from mlpipe.recipe.validation import explain
 
 STAGE = "name: r\nstages:\n  a: {uses: shell.check, with: {command: 'true'}}\n"
 
@@ -109,16 +111,16 @@ retry, timeout, cache, when, env, secrets, files.
         "name: r\nstages:\n  a:\n    uses: shell.check\n    with: {command: [x]}\n"
         "    cache: maybe\n    timeout: soon\n    needs: {a: b}\n",
         """
-        r.yaml:5:12: stages.a.with.command: should be a valid string, and is a list
+        r.yaml:5:12: stages.a.with.command: should be a text, and is a list
             5 │     with: {command: [x]}
               │            ^^^^^^^
-        r.yaml:6:12: stages.a.cache: should be a valid boolean, and is 'maybe'
+        r.yaml:6:12: stages.a.cache: should be true or false, and is 'maybe'
             6 │     cache: maybe
               │            ^^^^^
         r.yaml:7:14: stages.a.timeout: should be seconds, or a text like 10m or 1h30m
             7 │     timeout: soon
               │              ^^^^
-        r.yaml:8:5: stages.a.needs: should be a valid list, and is a mapping
+        r.yaml:8:5: stages.a.needs: should be a list, and is a mapping
             8 │     needs: {a: b}
               │     ^^^^^
         """,
@@ -417,3 +419,42 @@ def test_deferred_values_are_not_complained_about(load_text: Callable[..., Any])
     assert loaded.stages["b"].upstream == ("a",)
     with pytest.raises(RecipeError, match=r"r\.yaml:8:16: stages\.b\.with\.metrics: should be"):
         loaded.stages["b"].validate({"function": "steps:fit", "metrics": 3})
+
+
+class Circle(BaseModel):
+    kind: Literal["circle"]
+    radius: int | float | str
+
+
+class Square(BaseModel):
+    kind: Literal["square"]
+    side: float
+
+
+class Drawing(BaseModel):
+    shapes: dict[str, Annotated[Circle | Square, Field(discriminator="kind")]]
+
+
+@pytest.mark.parametrize(
+    ("shape", "path", "message", "hint"),
+    [
+        ({"kind": "circle", "radius": []}, "radius", "a number or a text, and is a list", ""),
+        ({"kind": "square", "side": "long"}, "side", "should be a number, and is 'long'", ""),
+        (
+            {"kind": "sqare", "side": 1},
+            "kind",
+            "should be one of 'circle', 'square', and is 'sqare'",
+            'Did you mean "square"?',
+        ),
+        ({"side": 1}, "", '"kind" is missing', ""),
+    ],
+)
+def test_values_that_may_be_of_several_types(
+    shape: dict[str, Any], path: str, message: str, hint: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Drawing.model_validate({"shapes": {"a": shape}})
+    (found,) = explain(caught.value, Drawing)
+    assert found.path == ("shapes", "a", *([path] if path else []))
+    assert found.message.endswith(message)
+    assert found.hint.startswith(hint)
