@@ -21,7 +21,7 @@ export NO_MKDOCS_2_WARNING    := 1
 
 PYTEST_ARGS ?= -n 2
 
-.PHONY: help setup demo test check bench docs lock clean remake
+.PHONY: help setup demo test check bench torch docs lock clean remake
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -86,12 +86,21 @@ docs: $(READY) ## build the documentation into site/
 bench: $(READY) ## full benchmarks and soaks, beside other tools in environments of their own
 	$(BIN)/python -m pytest tests/benchmarks --full
 
+# PyTorch is 700 MB, and its builds for CPUs are not on every index: an environment of its own,
+# which the tests of distributed training use where it is there.
+torch: .venv-torch/.ready ## make .venv-torch, for the tests that train with PyTorch
+
+.venv-torch/.ready:
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet torch==2.13.0 numpy
+	@touch $@
+
 lock: ## resolve dependencies anew where a pyproject.toml changed
 	@test -x $(BIN)/uv || $(MAKE) --no-print-directory setup
 	$(BIN)/uv lock
-	$(BIN)/uv export --quiet --frozen --all-packages --no-dev --no-emit-workspace --no-hashes \
+	$(BIN)/uv export --quiet --frozen --all-packages --all-extras --no-dev --no-emit-workspace --no-hashes \
 		--no-annotate --output-file constraints.txt
 
 clean: ## remove what make made; the demo's endpoint is stopped first
 	@if test -d demo/.mlpipe/endpoints/diagnosis; then $(IN_DEMO) mlpipe endpoint stop diagnosis; fi
-	rm -rf demo site build dist $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf demo site build dist $(VENV) .venv-torch .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

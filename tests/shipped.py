@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -17,9 +17,11 @@ class Shipped:
 
     Attributes:
         root: Its folder.
+        environment: Variables that commands get beside this process's own.
     """
 
     root: Path
+    environment: dict[str, str] = field(default_factory=dict)
 
     def take(self, source: str, place: str = ".") -> None:
         """Copy a folder of the repository here."""
@@ -37,7 +39,7 @@ class Shipped:
         return subprocess.run(
             arguments,
             cwd=self.root,
-            env={**kept, "PATH": path, "GIT_CONFIG_GLOBAL": "/dev/null"},
+            env={**kept, "PATH": path, "GIT_CONFIG_GLOBAL": "/dev/null", **self.environment},
             capture_output=True,
             text=True,
             check=False,

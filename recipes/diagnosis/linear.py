@@ -30,7 +30,7 @@ def model_fn(model_dir: str) -> Pipeline:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("-C", type=float, default=1.0)
+    parser.add_argument("--C", type=float, default=1.0)
     parser.add_argument("--max-iter", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--train", default=os.environ.get("SM_CHANNEL_TRAIN"))

@@ -82,4 +82,15 @@ def test_help_lists_every_target(repository: Path) -> None:
         ["make"], cwd=repository, env=OUTSIDE, capture_output=True, text=True, check=True
     )
     listed = {line.split()[1] for line in done.stdout.splitlines()}
-    assert listed == {"bench", "check", "clean", "demo", "docs", "help", "lock", "setup", "test"}
+    assert listed == {
+        "bench",
+        "check",
+        "clean",
+        "demo",
+        "docs",
+        "help",
+        "lock",
+        "setup",
+        "test",
+        "torch",
+    }

@@ -120,7 +120,9 @@ def test_the_tools_know_each_plugin(
     packages = {f"mlpipe_{name}" for name in members}
     contracts = {contract["id"]: contract for contract in tool["importlinter"]["contracts"]}
     plugins = {
-        f"mlpipe_{n}" for n, member in members.items() if "entry-points" in member["project"]
+        f"mlpipe_{name}"
+        for name, member in members.items()
+        if "mlpipe" in member["project"].get("entry-points", {})
     }
     assert set(tool["uv"]["sources"]) == {
         "mlpipe-framework",

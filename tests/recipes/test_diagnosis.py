@@ -14,7 +14,7 @@ from botocore.config import Config
 
 from tests.shipped import REPOSITORY, Shipped
 
-STAGES = ["data", "forest", "linear", "quality", "endpoint"]
+STAGES = ["data", "forest", "code", "linear", "quality", "endpoint"]
 
 
 @dataclass
@@ -150,6 +150,7 @@ def test_one_hyperparameter_runs_what_depends_on_it(settled: Demo) -> None:
     assert ended == {
         "data": "cached",
         "forest": "done",
+        "code": "cached",
         "linear": "cached",
         "quality": "done",
         "endpoint": "done",

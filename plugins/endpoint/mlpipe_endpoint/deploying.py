@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from mlpipe import Action, Release, RollbackContext, Stage, StageResult, Target
+from mlpipe import Action, Release, RollbackContext, Stage, StageResult
 from mlpipe.errors import StageError
 from mlpipe_endpoint import plan
 from mlpipe_endpoint.config import EndpointConfig
@@ -19,7 +19,7 @@ def deploy(config: EndpointConfig, stage: Stage) -> StageResult:
         StageError: The endpoint does not serve what was asked for afterwards.
     """
     wanted = wanted_of(config, stage)
-    backend = _backend(stage.target, stage.root, stage.state_dir)
+    backend = _backend(stage.root, stage.state_dir)
     with backend.exclusively(wanted.name):
         wanted = plan.settle(wanted, backend.describe(wanted.name))
         return _put_in_service(backend, wanted, probe_of(config, stage))
@@ -28,7 +28,7 @@ def deploy(config: EndpointConfig, stage: Stage) -> StageResult:
 def preview(config: EndpointConfig, stage: Stage) -> tuple[Action, ...]:
     """List what ``deploy`` would do."""
     wanted = wanted_of(config, stage)
-    found = _backend(stage.target, stage.root, stage.state_dir).describe(wanted.name)
+    found = _backend(stage.root, stage.state_dir).describe(wanted.name)
     return plan.actions(plan.settle(wanted, found), found)
 
 
@@ -39,20 +39,15 @@ def rollback(release: Release, context: RollbackContext) -> StageResult:
         StageError: The release cannot be served; what was serving still is.
     """
     wanted = _released(release)
-    backend = _backend(context.target, context.root, context.state_dir)
+    backend = _backend(context.root, context.state_dir)
     with backend.exclusively(wanted.name):
         return _put_in_service(backend, wanted, None)
 
 
-def _backend(target: Target, root: Path, state_dir: Path) -> Backend:
+def _backend(root: Path, state_dir: Path) -> Backend:
+    """Give what serves: this machine, under any target."""
     from mlpipe_endpoint.local import LocalBackend
 
-    if target.type != "local":
-        raise StageError(
-            f'endpoints cannot be deployed on a target of type "{target.type}"',
-            where=f"targets.{target.name}",
-            fix="Run it with --target local: this version serves on this machine only.",
-        )
     return LocalBackend(root, state_dir / "endpoints")
 
 

@@ -16,6 +16,14 @@ def evaluate(config: EvaluateConfig, stage: Stage) -> StageResult:
 
 
 @hookimpl
+def resolve(config: EvaluateConfig, stage: Stage) -> Mapping[str, str]:
+    """Say which model of the registry is the champion right now."""
+    from mlpipe_mlflow.incumbent import identify
+
+    return identify(config, stage)
+
+
+@hookimpl
 def stage_environment(
     config: TrackingConfig, recipe: str, run: str, stage: str, root: Path
 ) -> Mapping[str, str]:

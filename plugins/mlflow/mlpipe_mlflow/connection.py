@@ -1,20 +1,27 @@
 """Reaching MLflow: with its telemetry off, and without waiting long for a dead server."""
 
 import atexit
+import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlpipe import Event, ObserverContext
 from mlpipe_mlflow.config import TrackingConfig
 from mlpipe_mlflow.location import artifact_root, project_id
 from mlpipe_mlflow.tracker import Tracker
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
 #: Set where the user has not. MLflow's own: seven retries of two minutes each.
 _SETTINGS = (
     ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1"),
     ("MLFLOW_HTTP_REQUEST_TIMEOUT", "20"),
     ("MLFLOW_DISABLE_TELEMETRY", "true"),
+    ("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false"),  # a stage's log is for its own words
     # The project's lock file is no part of a model.
     ("MLFLOW_UV_AUTO_DETECT", "false"),
 )
@@ -31,13 +38,9 @@ def connect(
         context: The observer's surroundings.
         starts: The events ``run_started`` that this process was told, by run.
     """
-    for name, value in _SETTINGS:
-        os.environ.setdefault(name, value)
-    from mlflow import MlflowClient
-
     local = uri.startswith("sqlite:")
     tracker = Tracker(
-        client=MlflowClient(tracking_uri=uri, registry_uri=os.environ.get("MLFLOW_REGISTRY_URI")),
+        client=client(uri, context.state_dir),
         config=config,
         context=context,
         project=project_id(context.state_dir),
@@ -46,6 +49,30 @@ def connect(
     )
     atexit.register(_flush_quietly, tracker)
     return tracker
+
+
+def client(uri: str, state_dir: Path) -> "MlflowClient":
+    """Make MLflow's client. Imports MLflow, which takes seconds.
+
+    Args:
+        uri: Where to track.
+        state_dir: The project's ``.mlpipe``.
+    """
+    for name, value in _SETTINGS:
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
+
+    registry = os.environ.get("MLFLOW_REGISTRY_URI")
+    if not uri.startswith("sqlite:"):
+        return MlflowClient(tracking_uri=uri, registry_uri=registry)
+    # Two processes that make a database's tables at once make neither's.
+    folder = state_dir / "mlflow"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "database.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = MlflowClient(tracking_uri=uri, registry_uri=registry)
+        made.search_experiments(max_results=1)
+    return made
 
 
 def unreachable(error: BaseException) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mlpipe import Event
-from mlpipe_mlflow import models
+from mlpipe_mlflow import models, trials
 from mlpipe_mlflow.datasets import dataset_input
 from mlpipe_mlflow.tracker import Tracker
 from mlpipe_mlflow.writing import (
@@ -49,6 +49,8 @@ def stage_event(tracker: Tracker, event: Event) -> None:
     kind, payload = event.data["kind"], event.data["payload"]
     if kind == "metrics":
         _metrics(tracker, event, payload)
+    elif kind == "trial":
+        trials.log(tracker, event, payload)
     elif kind in ("dataset", "artifact", "model") and (run := tracker.stage(event)):
         if kind == "dataset":
             tracker.client.log_inputs(run, datasets=[dataset_input(payload, tracker.context.root)])

@@ -55,6 +55,12 @@ def artifact_root(root: Path) -> Path:
     return root / "mlartifacts"
 
 
+def is_new(uri: str, root: Path) -> bool:
+    """Tell whether a URI is a SQLite database that is not there yet."""
+    path = uri.removeprefix("sqlite:///")
+    return path != uri and not (root / path).is_file()
+
+
 def shown(uri: str) -> str:
     """Give a URI without its user and password."""
     parts = urlsplit(uri)
@@ -83,15 +89,16 @@ def project_id(state_dir: Path) -> str:
 def environment(
     config: "TrackingConfig", recipe: str, run: str, stage: str, root: Path
 ) -> dict[str, str]:
-    """Give the variables with which a stage's own MLflow calls find experiment and run."""
-    tags = {
-        PROJECT_TAG: project_id(root / ".mlpipe"),
-        RUN_TAG: run,
-        STAGE_TAG: stage,
-    }
-    return {
+    """Give the variables with which a stage's own MLflow calls find experiment and run.
+
+    While planning, when ``run`` is empty, there is no run to be found.
+    """
+    found = {
         _URI_VARIABLE: tracking_uri(config.tracking_uri, root),
         "MLFLOW_EXPERIMENT_NAME": config.experiment or recipe,
-        "MLFLOW_RUN_CONTEXT": json.dumps(tags),
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
+    if not run:
+        return found
+    tags = {PROJECT_TAG: project_id(root / ".mlpipe"), RUN_TAG: run, STAGE_TAG: stage}
+    return {**found, "MLFLOW_RUN_CONTEXT": json.dumps(tags)}

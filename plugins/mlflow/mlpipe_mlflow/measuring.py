@@ -14,31 +14,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """How good a model is.
+class Confusion:
+    """Which class was taken for which.
 
     Attributes:
-        metrics: Finite numbers by name.
-        labels: The classes, for a classification.
-        confusion: Counts; a row for each true class, a column for each predicted one.
+        labels: The classes, sorted.
+        counts: A row for each true class, a column for each predicted one.
     """
 
-    metrics: dict[str, float]
     labels: tuple[Any, ...] = ()
-    confusion: tuple[tuple[int, ...], ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Give it as it stands in the report."""
-        if not self.labels:
-            return {"metrics": self.metrics}
-        matrix = [list(row) for row in self.confusion]
-        return {
-            "metrics": self.metrics,
-            "confusion": {"labels": list(self.labels), "matrix": matrix},
-        }
+    counts: tuple[tuple[int, ...], ...] = ()
 
 
-def regression(truth: "Array", guesses: "Array") -> Measured:
+def regression(truth: "Array", guesses: "Array") -> dict[str, float]:
     """Measure numbers: root mean squared and mean absolute error, in the label's unit, and R²."""
     from sklearn import metrics
 
@@ -48,12 +36,12 @@ def regression(truth: "Array", guesses: "Array") -> Measured:
     }
     if len(truth) > 1:  # with a single row R² is undefined
         found["r2"] = metrics.r2_score(truth, guesses)
-    return Measured({name: float(value) for name, value in found.items()})
+    return {name: float(value) for name, value in found.items()}
 
 
 def classification(
     truth: "Array", guesses: "Array", scores: Scores | None, positive: Scalar, where: str
-) -> Measured:
+) -> tuple[dict[str, float], Confusion]:
     """Measure classes.
 
     Precision, recall and f1 are those of the positive class where there are two classes, and
@@ -78,11 +66,9 @@ def classification(
         **dict(zip(("precision", "recall", "f1"), parts[:3], strict=True)),
         **(_of_scores(truth, scores, positive) if scores else {}),
     }
-    return Measured(
-        {name: float(value) for name, value in found.items()},
-        tuple(labels.tolist()),
-        tuple(tuple(row) for row in confusion.tolist()),
-    )
+    counts = tuple(tuple(row) for row in confusion.tolist())
+    numbers = {name: float(value) for name, value in found.items()}
+    return numbers, Confusion(tuple(labels.tolist()), counts)
 
 
 def _classes_to_average(labels: "Array", positive: Scalar, where: str) -> list[Any]:
@@ -92,7 +78,7 @@ def _classes_to_average(labels: "Array", positive: Scalar, where: str) -> list[A
     if len(known) == 2 and positive not in known:
         raise StageError(
             f"{positive!r} is not one of the classes, {known[0]!r} and {known[1]!r}",
-            where=f"{where.rsplit('.inputs.', 1)[0]}.with.positive",
+            where=f"{where}.with.positive",
             fix=f"Say which is the positive one: positive: {known[1]}",
         )
     return [positive]
@@ -113,37 +99,14 @@ def _of_scores(truth: "Array", scores: Scores, positive: Scalar) -> dict[str, fl
     seen = set(np.unique(truth).tolist())
     if not seen <= set(classes) or len(classes) < 2:
         return {}
-    order = np.argsort(scores.classes)
-    probabilities, ordered = scores.probabilities[:, order], scores.classes[order]
-    found = {"log_loss": metrics.log_loss(truth, probabilities, labels=ordered)}
+    known = scores.ordered()
+    found = {}
     if len(classes) == 2 and len(seen) == 2 and positive in classes:
         likely = scores.probabilities[:, classes.index(positive)]
         found["roc_auc"] = metrics.roc_auc_score(truth == positive, likely)
     elif len(seen) == len(classes) > 2:
-        totals = probabilities.sum(axis=1, keepdims=True)
         found["roc_auc"] = metrics.roc_auc_score(
-            truth, probabilities / totals, multi_class="ovr", labels=ordered
+            truth, known.shares(), multi_class="ovr", labels=known.classes
         )
+    found["log_loss"] = metrics.log_loss(truth, known.probabilities, labels=known.classes)
     return found
-
-
-def text(name: str, measured: Measured) -> str:
-    """Write a model's metrics and confusion matrix for the log."""
-    lines = [name, *(f"  {metric:<18} {value:.6g}" for metric, value in measured.metrics.items())]
-    if measured.labels:
-        labels = [str(label) for label in measured.labels]
-        cells = [str(count) for row in measured.confusion for count in row]
-        width = max(map(len, [*labels, *cells]))
-        lines += [
-            "  confusion (rows: truth, columns: predicted)",
-            f"    {_line(['', *labels], width)}",
-        ]
-        lines += [
-            f"    {_line([label, *map(str, row)], width)}"
-            for label, row in zip(labels, measured.confusion, strict=True)
-        ]
-    return "\n".join(lines)
-
-
-def _line(cells: list[str], width: int) -> str:
-    return "  ".join(cell.rjust(width) for cell in cells)

@@ -25,6 +25,27 @@ class Scores:
     probabilities: "Array"
     classes: "Array"
 
+    def of(self, rows: "Array") -> "Scores":
+        """Give those of some rows."""
+        return Scores(self.probabilities[rows], self.classes)
+
+    def ordered(self) -> "Scores":
+        """Give the same with the classes sorted."""
+        import numpy as np
+
+        order = np.argsort(self.classes)
+        return Scores(self.probabilities[:, order], self.classes[order])
+
+    def shares(self) -> "Array":
+        """Give probabilities that add up to 1 in each row; as they are where they do already.
+
+        Dividing those again would tell equal ones apart by their last digits.
+        """
+        import numpy as np
+
+        totals: Array = self.probabilities.sum(axis=1, keepdims=True)
+        return self.probabilities if np.allclose(totals, 1) else self.probabilities / totals
+
 
 def check_truth(truth: "Array", task: str, where: str) -> None:
     """Look whether labels suit the task.

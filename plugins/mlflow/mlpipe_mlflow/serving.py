@@ -13,7 +13,7 @@ from types import FrameType
 from urllib.parse import urlsplit
 
 from mlpipe import UserError
-from mlpipe_mlflow.location import artifact_root, shown, tracking_uri
+from mlpipe_mlflow.location import artifact_root, is_new, shown, tracking_uri
 
 #: How long the server has to end by itself once asked to, in seconds.
 PATIENCE = 10.0
@@ -54,11 +54,10 @@ def _store(root: Path, configured: str | None) -> str:
             f"{shown(uri)} is a tracking server, which has pages of its own",
             fix="Open it in a browser.",
         )
-    path = Path(uri.removeprefix("sqlite:///"))
-    if parts.scheme == "sqlite" and not (root / path).is_file():
+    if is_new(uri, root):
         raise UserError(
             "nothing was tracked here yet",
-            where=str(root / path),
+            where=uri.removeprefix("sqlite:///"),
             fix="Run a recipe that has  observers: {mlflow: {}}, or name a store: --tracking-uri.",
         )
     return uri

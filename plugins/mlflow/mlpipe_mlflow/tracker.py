@@ -42,6 +42,8 @@ class Family:
         parent: The parent's identifier.
         stages: Identifiers of the nested runs by stage.
         attempts: The last attempt of each stage that was told.
+        trials: Of each stage that tunes: the runs of its trials by number and start; an empty
+            text where nothing is left to be written.
     """
 
     recipe: str
@@ -49,6 +51,7 @@ class Family:
     parent: str
     stages: dict[str, str] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
+    trials: dict[str, dict[tuple[str, int], str]] = field(default_factory=dict)
 
 
 class Tracker:
@@ -151,7 +154,7 @@ class Tracker:
         data = start.data
         experiment = self._experiment(self.config.experiment or data["recipe"])
         tags = {
-            **self._tags(run),
+            **self.tags(run),
             RECIPE_TAG: data["recipe"],
             "mlpipe.target": str(data.get("target", "")),
             "mlpipe.version": str(data.get("version", "")),
@@ -176,7 +179,8 @@ class Tracker:
                     raise error from None
         return _active(known)
 
-    def _tags(self, run: str) -> dict[str, str]:
+    def tags(self, run: str) -> dict[str, str]:
+        """Give the tags that every MLflow run of a pipeline run has."""
         return {**self.config.tags, PROJECT_TAG: self._project, RUN_TAG: run}
 
     # -- stages -----------------------------------------------------------------------------
@@ -189,7 +193,7 @@ class Tracker:
         known = family.stages.get(event.stage)
         if known is None:
             tags = {
-                **self._tags(event.run),
+                **self.tags(event.run),
                 STAGE_TAG: event.stage,
                 USES_TAG: str(data.get("uses", "")),
                 ATTEMPT_TAG: str(attempt),

@@ -5,6 +5,7 @@ import posixpath
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ def valid_name(name: str) -> str:
     return name
 
 
+def tag_value(text: str) -> str:
+    """Give a text that MLflow takes for a tag."""
+    return _short(text, _TAG)
+
+
 def quoted(text: str) -> str:
     """Write a text for MLflow's filter language."""
     return f'"{text}"' if "'" in text else f"'{text}'"
@@ -72,7 +78,7 @@ def log_tags(client: "MlflowClient", run: str, tags: Mapping[str, str]) -> None:
     """Set tags."""
     from mlflow.entities import RunTag
 
-    entries = [RunTag(name, _short(value, _TAG)) for name, value in tags.items()]
+    entries = [RunTag(name, tag_value(value)) for name, value in tags.items()]
     for batch in _batches(entries, _PER_BATCH):
         client.log_batch(run, tags=batch)
 
@@ -81,6 +87,20 @@ def log_metrics(client: "MlflowClient", run: str, metrics: "Sequence[Metric]") -
     """Log metrics. Those that are there with the same time, step and value are left alone."""
     for batch in _batches(metrics, _METRICS_PER_BATCH):
         client.log_batch(run, metrics=batch)
+
+
+def log_once(
+    client: "MlflowClient", run: str, metrics: "Sequence[Metric]", params: Mapping[str, str]
+) -> None:
+    """Log metrics and parameters of a run that has none, in as few writes as can be."""
+    from mlflow.entities import Param
+
+    entries = [Param(name, value) for name, value in params.items()]
+    room = _METRICS_PER_BATCH - _PER_BATCH  # a batch of all kinds has no room for more
+    for some, more in zip_longest(
+        _batches(metrics, room), _batches(entries, _PER_BATCH), fillvalue=()
+    ):
+        client.log_batch(run, metrics=some, params=more)
 
 
 def log_final_metrics(

@@ -1,6 +1,8 @@
-"""What a training script is told: arguments, variables and files, as SageMaker's toolkit does.
+"""What a training script is told: arguments, variables and files, as SageMaker does.
 
-Their meaning is described in the README of sagemaker-training-toolkit.
+SageMaker's images have a training toolkit that tells scripts of their job; the drivers of its SDK
+do the same with other names in part. A script here finds what either of them would tell. The
+meaning of the variables is described in the README of sagemaker-training-toolkit.
 """
 
 import json
@@ -88,14 +90,20 @@ class Layout:
         )
 
 
-def arguments(hyperparameters: Mapping[str, Scalar]) -> list[str]:
-    """Write hyperparameters as the script's arguments: sorted, ``--name value`` or ``-n value``.
+def kept_checkpoints(job: TrainingJob) -> Path:
+    """Give the folder that keeps a job's checkpoints until it is done."""
+    return job.state_dir / "checkpoints" / job.name
 
-    A truth value is ``True`` or ``False``, as Python writes it.
+
+def arguments(hyperparameters: Mapping[str, Scalar]) -> list[str]:
+    """Write hyperparameters as the script's arguments: ``--name value``, sorted by name.
+
+    A truth value is ``true`` or ``false``: texts as they are, else JSON, as the drivers of
+    SageMaker's SDK write them.
     """
     given: list[str] = []
     for name in sorted(hyperparameters):
-        given += [f"--{name}" if len(name) > 1 else f"-{name}", str(hyperparameters[name])]
+        given += [f"--{name}", _text(hyperparameters[name])]
     return given
 
 
@@ -116,7 +124,20 @@ def variables(job: TrainingJob, layout: Layout) -> dict[str, str]:
     named = {f"SM_{name.upper()}": _text(value) for name, value in values.items()}
     return {
         **named,
+        **{
+            f"SM_HP_{name.replace('-', '_').upper()}": _text(job.hyperparameters[name])
+            for name in job.hyperparameters
+        },
         "SM_CHECKPOINT_DIR": str(layout.checkpoints),
+        "SM_CURRENT_HOST_RANK": "0",
+        "SM_ENTRY_SCRIPT": job.program,
+        "SM_HOST_COUNT": "1",
+        "SM_INPUT_DATA_DIR": str(layout.data),
+        "SM_MASTER_ADDR": "localhost",
+        "SM_MASTER_PORT": "7777",
+        "SM_NUM_NEURONS": "0",
+        "SM_OUTPUT_FAILURE": str(layout.output / "failure"),
+        "SM_SOURCE_DIR": str(layout.code),
         "TRAINING_JOB_NAME": job.name,
     }
 
@@ -172,9 +193,11 @@ def _facts(job: TrainingJob, layout: Layout) -> dict[str, Any]:
 def config_files(job: TrainingJob) -> dict[str, Any]:
     """Give the JSON files of ``input/config``, by name.
 
-    A hyperparameter is a text there, and the text is JSON, as the SageMaker SDK sends it.
+    A hyperparameter is a text there. For a script it is JSON, as the SageMaker SDK sends it; an
+    image's own program gets texts as they are.
     """
-    hyperparameters = {name: json.dumps(value) for name, value in job.hyperparameters.items()}
+    write = json.dumps if job.program else _text
+    hyperparameters = {name: write(value) for name, value in job.hyperparameters.items()}
     return {
         "hyperparameters.json": hyperparameters,
         "resourceconfig.json": resource_config(),

@@ -6,7 +6,9 @@ import os
 import re
 import select
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
+from typing import Self
 
 _POLL_SECONDS = 0.1
 _CHUNK = 1 << 16
@@ -44,6 +46,38 @@ def _chunks(process: "subprocess.Popen[bytes]") -> Iterator[bytes]:
             yield chunk
         elif ended:
             return
+
+
+class Clock:
+    """Ends a process that takes too long: SIGTERM, and SIGKILL after a while, as SageMaker does.
+
+    Args:
+        process: The process.
+        seconds: How long it may take.
+        grace: Seconds between the two signals.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]", seconds: float, grace: float) -> None:
+        self._process = process
+        self._timers = [
+            threading.Timer(seconds, self._strike),
+            threading.Timer(seconds + grace, process.kill),
+        ]
+        self.has_struck = False
+
+    def _strike(self) -> None:
+        self.has_struck = self._process.poll() is None
+        self._process.terminate()
+
+    def __enter__(self) -> Self:
+        for timer in self._timers:
+            timer.daemon = True
+            timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for timer in self._timers:
+            timer.cancel()
 
 
 class MetricReader:

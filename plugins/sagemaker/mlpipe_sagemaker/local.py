@@ -3,49 +3,106 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mlpipe.errors import StageError
 from mlpipe_sagemaker.contract import FinishedJob, TrainingJob
-from mlpipe_sagemaker.environment import Layout, arguments, config_files, variables
-from mlpipe_sagemaker.following import MetricReader, lines
+from mlpipe_sagemaker.endings import KEPT_LINES, failed, took_too_long
+from mlpipe_sagemaker.environment import Layout, config_files, kept_checkpoints
+from mlpipe_sagemaker.following import Clock, MetricReader, lines
+from mlpipe_sagemaker.launching import Launch, launch_of
 
-_LAST_LINES = 10
-#: SageMaker cuts a job's failure reason there.
-_REASON_LENGTH = 1024
+#: Seconds that a script has to end after SIGTERM, when nobody waits for what it makes.
+_PATIENCE = 5.0
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)
 
 
 class LocalTrainer:
-    """Runs the script with an interpreter of this machine; its output is the stage's log."""
+    """Runs the script with an interpreter of this machine.
+
+    Args:
+        say: Takes each line that the script prints; the stage's log when left out.
+        grace: Seconds between SIGTERM and SIGKILL for a script that takes too long; SageMaker's
+            when left out.
+    """
+
+    def __init__(self, say: Callable[[str], None] = _print, grace: float = 120.0) -> None:
+        self._say = say
+        self._grace = grace
 
     def train(
         self, job: TrainingJob, on_metrics: Callable[[Mapping[str, float]], None]
     ) -> FinishedJob:
         """Run a job to its end; see ``Trainer``."""
+        if job.algorithm is not None:
+            raise StageError(
+                f'the algorithm "{job.algorithm}" is SageMaker\'s own, and runs there only',
+                where="with.algorithm",
+                fix="Run it with --target aws, or train with a script.",
+            )
+        if not (job.program or job.container):
+            raise StageError(
+                "the image's own program runs in the image only",
+                where="with.container",
+                fix="Say container: true, or train with a script.",
+            )
         layout = Layout(job.scratch / "ml")
-        _lay_out(job, layout)
         metrics = MetricReader(job.metrics)
-        last: deque[str] = deque(maxlen=_LAST_LINES)
-        with _running(job, layout) as process:
+        with _checkpoints(job):
+            _lay_out(job, layout)
+            self._run(job, layout, metrics, on_metrics)
+        return FinishedJob(layout.model, layout.output_data, metrics.last, {"job": job.name})
+
+    def _run(
+        self,
+        job: TrainingJob,
+        layout: Layout,
+        metrics: MetricReader,
+        on_metrics: Callable[[Mapping[str, float]], None],
+    ) -> None:
+        last: deque[str] = deque(maxlen=KEPT_LINES)
+        with _running(job, layout, self._grace) as (process, clock):
             for line in lines(process):
-                print(line, flush=True)
+                self._say(line)
                 last.append(line)
                 if found := metrics.read(line):
                     on_metrics(found)
+        if clock.has_struck:
+            raise took_too_long(job, list(last))
         if process.returncode != 0:
-            raise _failed(job, layout, process.returncode, last)
-        return FinishedJob(layout.model, layout.output_data, metrics.last)
+            raise failed(job, layout, process.returncode, list(last))
+
+
+@contextmanager
+def _checkpoints(job: TrainingJob) -> Iterator[None]:
+    """Keep the folder of a job's checkpoints until the job is done.
+
+    A stage that was killed is continued as the same job, and so finds them.
+    """
+    kept = kept_checkpoints(job)
+    kept.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # unless there are some
+            kept.rmdir()
+        raise
+    shutil.rmtree(kept, ignore_errors=True)
 
 
 def _lay_out(job: TrainingJob, layout: Layout) -> None:
     for folder in layout.folders():
         folder.mkdir(parents=True)
+    if not job.container:  # a container mounts them there
+        layout.checkpoints.rmdir()
+        layout.checkpoints.symlink_to(kept_checkpoints(job).absolute())
     for name, source in job.sources.items():
         target = layout.code / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -65,71 +122,57 @@ def _fill_channel(path: Path, channel: Path) -> None:
         shutil.copytree(path, channel)
         return
     channel.mkdir()
-    shutil.copyfile(path, channel / (path.name if path.suffix else channel.name))
+    shutil.copyfile(path, channel / name_in_channel(path, channel.name))
+
+
+def name_in_channel(path: Path, channel: str) -> str:
+    """Give what a file is called in its channel's folder, on every type of target."""
+    return path.name if path.suffix else channel
 
 
 @contextmanager
-def _running(job: TrainingJob, layout: Layout) -> Iterator["subprocess.Popen[bytes]"]:
+def _running(
+    job: TrainingJob, layout: Layout, grace: float
+) -> Iterator[tuple["subprocess.Popen[bytes]", Clock]]:
     """Run the script; whatever happens here, it has ended afterwards."""
-    process = _start(job, layout)
+    launch = launch_of(job, layout)
+    process = _start(launch, layout)
     try:
-        yield process
+        with Clock(process, job.compute.max_runtime, grace) as clock:
+            yield process, clock
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        _end(process)
+        launch.clean_up()
         if process.stdout is not None:
             process.stdout.close()
 
 
-def _start(job: TrainingJob, layout: Layout) -> "subprocess.Popen[bytes]":
-    python = _interpreter(job)
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a process that runs still. What launches others must have time to end those."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _start(launch: Launch, layout: Layout) -> "subprocess.Popen[bytes]":
     own = {name: value for name, value in os.environ.items() if not name.startswith("SM_")}
     try:
         return subprocess.Popen(
-            [python, job.program, *arguments(job.hyperparameters)],
+            launch.command,
             cwd=layout.code,
-            env={**own, **variables(job, layout), "PYTHONUNBUFFERED": "1"},
+            env={**own, **launch.environment, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
     except OSError as error:
         raise StageError(
-            f'the interpreter "{python}" cannot be started: {error.strerror}',
-            where="with.python",
-            fix="Name another one, or leave it out to train with the one that runs mlpipe.",
+            f'"{launch.command[0]}" cannot be started: {error.strerror}',
+            where=f"with.{launch.setting}",
+            fix=launch.fix,
         ) from error
-
-
-def _interpreter(job: TrainingJob) -> str:
-    """Give the interpreter as a command; a path starts from the project's folder."""
-    if job.python is None:
-        return sys.executable
-    # Not resolved: a virtual environment's interpreter is a link, and knows itself by its path.
-    return str(job.root.absolute() / job.python) if "/" in job.python else job.python
-
-
-def _failed(job: TrainingJob, layout: Layout, code: int, last: deque[str]) -> StageError:
-    """Say why a script failed: in what it wrote to ``failure``, and its last lines."""
-    what = f"the script ended with {_ending(code)}"
-    if reason := _failure(layout):
-        what += f": {reason}"
-    said = [line for line in last if line.strip()] or ["(it printed nothing)"]
-    return StageError("\n   ".join([what, *said]), where=job.program)
-
-
-def _failure(layout: Layout) -> str:
-    path = layout.output / "failure"
-    return path.read_text("utf-8", "replace").strip()[:_REASON_LENGTH] if path.is_file() else ""
-
-
-def _ending(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = str(-code)
-    hint = ", as when memory runs out" if name == "SIGKILL" else ""
-    return f"signal {name}{hint}"

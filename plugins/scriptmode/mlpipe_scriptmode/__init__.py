@@ -1,6 +1,6 @@
 """SageMaker's script-mode model contract: pack a model with its code, load it, invoke it."""
 
-from mlpipe_scriptmode.archive import pack, pack_folder, unpack
+from mlpipe_scriptmode.archive import facts_of, pack, pack_files, pack_folder, unpack
 from mlpipe_scriptmode.errors import BadPayload, ModelFailure, UnsupportedContentType
 from mlpipe_scriptmode.model import Model, load
 
@@ -9,8 +9,10 @@ __all__ = [
     "Model",
     "ModelFailure",
     "UnsupportedContentType",
+    "facts_of",
     "load",
     "pack",
+    "pack_files",
     "pack_folder",
     "unpack",
 ]

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from mlpipe_scriptmode.bounded import BoundedGzipFile, OutOfBounds
 from mlpipe_scriptmode.errors import ModelFailure
@@ -24,7 +25,13 @@ _MAX_BYTES = 64 << 30
 _LEVEL = 6
 
 
-def pack(model_dir: Path, sources: Mapping[str, Path], program: str, archive: Path) -> None:
+def pack(
+    model_dir: Path,
+    sources: Mapping[str, Path],
+    program: str,
+    archive: Path,
+    facts: Mapping[str, Any] | None = None,
+) -> None:
     """Make a model's archive: byte-identical for the same content.
 
     Args:
@@ -32,6 +39,7 @@ def pack(model_dir: Path, sources: Mapping[str, Path], program: str, archive: Pa
         sources: Files of the code, by path below ``code/``.
         program: The entry script, one of ``sources``.
         archive: The file to write.
+        facts: JSON that the archive says of itself, beside its program; see ``facts_of``.
 
     Raises:
         ModelFailure: ``program`` is not among the sources, or the folder holds what no
@@ -41,7 +49,7 @@ def pack(model_dir: Path, sources: Mapping[str, Path], program: str, archive: Pa
         raise ModelFailure(f'the program "{program}" is not among the sources')
     entries: dict[str, Path | bytes | None] = dict(_contents(model_dir))
     entries.update((f"{_CODE}/{name}", path) for name, path in sources.items())
-    entries[MANIFEST] = json.dumps({"program": program}).encode()
+    entries[MANIFEST] = json.dumps({**(facts or {}), "program": program}, sort_keys=True).encode()
     _write(entries, archive)
 
 
@@ -52,6 +60,11 @@ def pack_folder(folder: Path, archive: Path) -> None:
         ModelFailure: The folder holds what no archive can hold.
     """
     _write(dict(_contents(folder)), archive)
+
+
+def pack_files(files: Mapping[str, Path | bytes], archive: Path) -> None:
+    """Make an archive of files by name: the same bytes for the same names and contents."""
+    _write(files, archive)
 
 
 def _contents(folder: Path) -> dict[str, Path | None]:
@@ -180,6 +193,17 @@ def program_of(folder: Path) -> str:
         found = ", ".join(scripts) or "none"
         raise ModelFailure(f"the model has no {_CODE}/inference.py; its scripts: {found}")
     return scripts[0]
+
+
+def facts_of(folder: Path) -> Mapping[str, object]:
+    """Give what an unpacked model's archive says of itself; nothing where mlpipe did not make it.
+
+    Training writes ``data``: the digest of each channel's bytes, by the channel's name.
+
+    Raises:
+        ModelFailure: Its manifest cannot be read.
+    """
+    return _manifest(folder)
 
 
 def _manifest(folder: Path) -> Mapping[str, object]:

@@ -212,3 +212,14 @@ class Pipeline:
             (each.name, each.aliases, each.tags) for each in self.client.search_registered_models()
         ]
         return runs, versions, models
+
+
+def put_in_service(pipeline: Pipeline, archive: Path) -> str:
+    """Train and release a model as the variant ``champion``; give its digest."""
+    pipeline.start()
+    pipeline.begin("train")
+    facts = pipeline.model("train", archive)
+    pipeline.end("train")
+    pipeline.release(champion=facts)
+    pipeline.finish()
+    return facts["digest"]

@@ -1,9 +1,7 @@
 """The verb ``evaluate`` on real data, with models packed as training packs them."""
 
-import json
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,39 +14,16 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 from sklearn.svm import SVC
 
-import mlpipe_mlflow
-from mlpipe import StageResult
 from mlpipe.errors import StageError
-from mlpipe.testing import StageProbe, make_stage
 from mlpipe_mlflow.config import METRICS, EvaluateConfig
+from tests.plugins.mlflow.mlflow_evaluation import evaluate, table
 from tests.plugins.mlflow.mlflow_project import SCRIPT, pack
-
-
-def table(root: Path, rows: Any, labels: Any, name: str = "test.csv") -> Path:
-    frame = pd.DataFrame(np.asarray(rows)).add_prefix("f").assign(label=labels)
-    path = root / name
-    if path.suffix == ".csv":
-        frame.to_csv(path, index=False)
-    else:
-        frame.to_parquet(path)
-    return path
 
 
 @pytest.fixture(scope="module")
 def cancer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = load_breast_cancer()
     return table(tmp_path_factory.mktemp("data"), data.data[400:], data.target[400:])
-
-
-def evaluate(
-    root: Path, inputs: Mapping[str, Path], **settings: Any
-) -> tuple[StageResult, StageProbe, dict[str, Any]]:
-    config = EvaluateConfig.model_validate({"label": "label", "task": "classification", **settings})
-    probe = make_stage(root, "evaluate", name="quality", inputs=inputs)
-    result = mlpipe_mlflow.evaluate(config=config, stage=probe.stage)
-    report = result.outputs["report"]
-    assert isinstance(report, Path)
-    return result, probe, json.loads(report.read_text())
 
 
 def test_two_models_are_measured_side_by_side(
@@ -78,7 +53,14 @@ def test_two_models_are_measured_side_by_side(
     assert np.trace(matrix) / matrix.sum() == linear["metrics"]["accuracy"]
     (said,) = probe.payloads("dataset")
     assert (said["name"], said["rows"], said["columns"]) == ("test", 169, 31)
-    assert probe.payloads("artifact") == [{"output": "report"}]
+    place = ".mlpipe/runs/test-run/quality.1/report.html"
+    assert probe.payloads("artifact") == [
+        {"output": "report"},
+        {"location": place, "kept": True},
+    ]
+    page = result.outputs["plots"]
+    assert isinstance(page, Path)
+    assert (tmp_path / place).read_bytes() == page.read_bytes()
     assert "champion.accuracy" in result.summary
     printed = capsys.readouterr().out
     assert "confusion (rows: truth, columns: predicted)" in printed

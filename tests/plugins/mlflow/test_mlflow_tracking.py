@@ -221,9 +221,9 @@ def test_a_burst_of_metrics_is_a_few_writes(pipeline: Pipeline) -> None:
 def test_the_last_metrics_of_a_dying_run_are_written(root: Path) -> None:
     code = f"""
 import sys
-sys.path.insert(0, {str(Path.cwd())!r})
+sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
-from tests.plugins.mlflow.mlflow_project import Pipeline
+from mlflow_project import Pipeline
 pipeline = Pipeline(Path({str(root)!r}))
 pipeline.start()
 pipeline.begin("train")

@@ -1,10 +1,12 @@
-"""A project folder to train in."""
+"""A project folder to train in, and the targets to train on."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.plugins.sagemaker.training_project import Project
+from mlpipe import Target
+from mlpipe_awstest import Aws
+from tests.plugins.sagemaker.training_project import BUCKET, Project, aws_target
 
 
 @pytest.fixture
@@ -13,3 +15,37 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     root.mkdir()
     monkeypatch.chdir(root)
     return Project(root)
+
+
+@pytest.fixture
+def cloud(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
+    """An emulated AWS with a bucket, which this process's clients talk to."""
+    for name, value in aws.environment().items():
+        monkeypatch.setenv(name, value)
+    aws.bucket(BUCKET)
+    return aws
+
+
+@pytest.fixture(params=["local", "aws"])
+def target(request: pytest.FixtureRequest) -> Target:
+    """Each type of target; what is true of one must be true of the other."""
+    if request.param == "local":
+        return Target()
+    request.getfixturevalue("cloud")
+    return aws_target()
+
+
+@pytest.fixture(scope="session")
+def torch_python(repository: Path) -> str:
+    """An interpreter that has PyTorch."""
+    python = repository / ".venv-torch" / "bin" / "python"
+    if not python.exists():
+        pytest.skip("PyTorch is not here: make torch")
+    return str(python)
+
+
+@pytest.fixture
+def torch_image(cloud: Aws, torch_python: str) -> Aws:
+    """The emulated AWS, where all images have PyTorch."""
+    cloud.image("*", python=torch_python)
+    return cloud

@@ -1,7 +1,10 @@
 """Results, metrics while they come, and every way in which a training fails."""
 
 import contextlib
+import hashlib
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +17,12 @@ import pytest
 from pydantic import ValidationError
 
 import mlpipe_sagemaker
-from mlpipe import Declares, Target
+from mlpipe import Artifact, Declares, Target
 from mlpipe.errors import StageError
 from mlpipe.testing import make_stage
 from mlpipe_sagemaker.config import TrainConfig
+from mlpipe_sagemaker.local import LocalTrainer
+from mlpipe_sagemaker.training import describe
 from tests.plugins.sagemaker.training_project import SAVE, Project, saving
 
 LOSS = {"loss": r"loss=(\S+)"}
@@ -57,6 +62,26 @@ def test_same_inputs_give_the_same_bytes(project: Project) -> None:
 
 
 # -- metrics ------------------------------------------------------------------------------------
+
+
+def test_a_model_says_what_it_was_trained_with(project: Project) -> None:
+    project.write({"rows.csv": "1", "parts/a/1.csv": "2", "parts/2.jsonl": "3", "parts/x.png": "4"})
+    inputs: dict[str, Path | Artifact] = {
+        "train": project.root / "rows.csv",
+        "more": Artifact("more", "md5:0123.dir", "parts"),
+    }
+    training = project.train(saving(""), inputs=inputs)
+    with tarfile.open(training.output("model")) as tar:
+        manifest = tar.extractfile("mlpipe.json")
+        assert manifest is not None
+        told = json.load(manifest)["data"]
+    digests = {text: f"sha256:{hashlib.sha256(text.encode()).hexdigest()}" for text in "123"}
+    assert told == {
+        "train": digests["1"],
+        "more": "md5:0123.dir",
+        "more/a/1.csv": digests["2"],
+        "more/2.jsonl": digests["3"],
+    }
 
 
 def test_metrics_are_told_line_by_line(project: Project) -> None:
@@ -179,7 +204,7 @@ def test_failure_file_of_a_script_that_succeeds_is_no_failure(project: Project) 
 
 def test_no_model_is_a_failure(project: Project) -> None:
     said = failure(project, "print('done')")
-    assert "train.py: the script left no model" in said
+    assert "train.py: training left no model" in said
     assert "SM_MODEL_DIR" in said
 
 
@@ -196,10 +221,11 @@ def test_missing_interpreter(python: str, project: Project) -> None:
     assert "python" in said
 
 
-def test_other_targets_are_refused(project: Project) -> None:
-    said = failure(project, SAVE, target=Target("prod", "aws", {"region": "eu-west-1"}))
-    assert "targets.prod" in said
-    assert "--target local" in said
+def test_a_target_without_a_bucket(project: Project) -> None:
+    target = Target("prod", "aws", {"region": "eu-west-1"})
+    with pytest.raises(StageError) as caught:
+        project.train(SAVE, target=target)
+    assert "targets.prod.bucket: is missing" in str(caught.value)
 
 
 def test_process_left_behind_is_not_waited_for(project: Project) -> None:
@@ -246,6 +272,96 @@ def test_script_ends_when_following_it_fails(project: Project) -> None:
             os.waitpid(left, 0)
 
 
+# -- limits and checkpoints ---------------------------------------------------------------------
+
+#: Counts in its checkpoint how often it was begun; the third time it ends well.
+COUNTING = """
+    import os, pathlib
+    count = pathlib.Path(os.environ["SM_CHECKPOINT_DIR"], "count")
+    begun = len(count.read_text()) if count.exists() else 0
+    print(f"begun {begun} times before")
+    count.write_text("x" * (begun + 1))
+    assert begun >= 2
+"""
+
+
+def clear_scratch(project: Project) -> None:
+    shutil.rmtree(project.root / ".mlpipe" / "scratch")
+
+
+def test_checkpoints_are_found_until_the_job_is_done(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = project.root / ".mlpipe" / "sagemaker" / "checkpoints"
+    for _ in range(2):
+        failure(project, COUNTING)
+        clear_scratch(project)
+        assert [path.name for path in kept.rglob("*")] == ["test-forest", "count"]
+    project.train(saving(COUNTING))
+    assert "begun 2 times before" in capsys.readouterr().out
+    assert list(kept.iterdir()) == []
+
+
+def test_checkpoints_are_the_jobs_own(project: Project) -> None:
+    failure(project, COUNTING, name="one")
+    assert "begun 0 times before" in failure(project, COUNTING, name="two")
+
+
+def test_failure_without_checkpoints_leaves_nothing(project: Project) -> None:
+    failure(project, "1 / 0")
+    assert list((project.root / ".mlpipe" / "sagemaker" / "checkpoints").iterdir()) == []
+
+
+def test_script_that_takes_too_long_may_end_well(project: Project) -> None:
+    script = """
+        import signal, sys, time
+        signal.signal(signal.SIGTERM, lambda *_: (print("saved at the last moment"), sys.exit(0)))
+        print("ready")
+        time.sleep(120)
+    """
+    said = failure(project, script, compute={"max_runtime": 4})
+    assert said.startswith("train.py: the script was stopped after 4 s\n")
+    assert "saved at the last moment" in said
+    assert "with.compute.max_runtime" in said
+
+
+def test_script_that_takes_too_long_and_will_not_end(project: Project) -> None:
+    project.write(
+        {
+            "stubborn.py": """
+                import signal, time
+                signal.signal(signal.SIGTERM, lambda *_: print("no"))
+                deadline = time.monotonic() + 120
+                while time.monotonic() < deadline:
+                    time.sleep(0.1)
+            """
+        }
+    )
+    config = TrainConfig.model_validate({"script": "stubborn.py", "compute": {"max_runtime": 4}})
+    job = describe(config, make_stage(project.root, "train").stage)
+    with pytest.raises(StageError, match=r"was stopped after 4 s\n   no"):
+        LocalTrainer(grace=0.5).train(job, lambda found: None)
+
+
+@pytest.mark.parametrize("place", ["SM_OUTPUT_FAILURE", "SM_MODEL_DIR"])
+def test_places_of_the_failure_file(place: str, project: Project) -> None:
+    """The toolkit names one; /opt/ml/failure is written by some scripts too."""
+    script = f"""
+        import os, pathlib, sys
+        path = pathlib.Path(os.environ["{place}"])
+        path = path if path.name == "failure" else path.parent / "failure"
+        path.write_text("no rows")
+        sys.exit(1)
+    """
+    assert "exit code 1: no rows" in failure(project, script)
+
+
+def test_algorithm_of_sagemakers_is_not_here(project: Project) -> None:
+    said = failure(project, "", script=None, image=None, algorithm="xgboost:1.7-1")
+    assert said.startswith('with.algorithm: the algorithm "xgboost:1.7-1" is SageMaker\'s own')
+    assert "--target aws" in said
+
+
 # -- settings -----------------------------------------------------------------------------------
 
 
@@ -281,7 +397,9 @@ def test_types_of_hyperparameters_are_kept() -> None:
 
 def test_declared_results_are_closed() -> None:
     declared = TrainConfig(script="train.py", metrics=LOSS).declares({})
-    assert declared == Declares(outputs=("model", "output"), metrics=("loss",), values=())
+    assert declared == Declares(
+        outputs=("model", "output"), metrics=("loss",), values=("job", "model_uri")
+    )
 
 
 def test_importing_the_plugin_is_light() -> None:

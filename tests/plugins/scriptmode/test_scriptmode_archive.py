@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlpipe_scriptmode import ModelFailure, pack, unpack
+from mlpipe_scriptmode import ModelFailure, facts_of, pack, unpack
 
 
 def make_model(folder: Path) -> tuple[Path, dict[str, Path]]:
@@ -68,6 +68,30 @@ def test_same_content_gives_same_bytes(tmp_path: Path) -> None:
         (model / "weights.bin").chmod(0o600 if number else 0o755)
         pack(model, dict(sorted(sources.items(), reverse=bool(number))), "train.py", folder / "a")
     assert (first / "a").read_bytes() == (second / "a").read_bytes()
+
+
+def test_an_archive_says_what_it_is_told(tmp_path: Path) -> None:
+    model, sources = make_model(tmp_path)
+    data = {"train": "sha256:00", "validation": "md5:11"}
+    archives = [tmp_path / f"{number}.tar.gz" for number in range(4)]
+    pack(model, sources, "train.py", archives[0])
+    pack(model, sources, "train.py", archives[1], {})
+    pack(model, sources, "train.py", archives[2], {"zone": 1, "data": data, "program": "other.py"})
+    pack(model, sources, "train.py", archives[3], {"data": dict(reversed(data.items())), "zone": 1})
+    content = [each.read_bytes() for each in archives]
+    assert content[0] == content[1] != content[2]
+    assert content[2] == content[3]
+    found = facts_of(unpack(archives[2], tmp_path / "out"))
+    assert found == {"program": "train.py", "data": data, "zone": 1}
+    assert facts_of(unpack(archives[0], tmp_path / "plain")) == {"program": "train.py"}
+
+
+def test_what_an_archive_of_others_says(tmp_path: Path) -> None:
+    assert facts_of(tmp_path) == {}
+    for text in ("{", "[]", "\udcff"):
+        (tmp_path / "mlpipe.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+        with pytest.raises(ModelFailure, match=r"mlpipe\.json"):
+            facts_of(tmp_path)
 
 
 def test_archive_says_nothing_of_the_machine(tmp_path: Path) -> None:

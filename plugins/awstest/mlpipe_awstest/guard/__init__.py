@@ -1,0 +1,1 @@
+"""A folder for ``PYTHONPATH``, with which Python processes can talk to this machine only."""
