@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from mlpipe_endpoint.assignment import fingerprint
 from mlpipe_endpoint.hosting import Host
 from mlpipe_endpoint.link import ModelFailed
 from mlpipe_endpoint.records import Invocation
@@ -14,6 +15,8 @@ from mlpipe_endpoint.replies import BODY_LIMIT, Reply, model_failure, refusal, s
 from mlpipe_endpoint.routing import NoneReady, UnknownVariant
 from mlpipe_endpoint.service import Service
 
+#: Whom a request is for, so that it is assigned to the same variant each time.
+KEY_HEADER = "x-mlpipe-key"
 #: Seconds that a client may take to send a request's body.
 BODY_SECONDS = 60.0
 
@@ -78,10 +81,11 @@ class App:
     async def _invoke(
         self, headers: Mapping[str, str], body: bytes, identifier: str, *, runtime: bool
     ) -> Reply:
-        target = headers.get("x-amzn-sagemaker-target-variant")
+        target, key = headers.get("x-amzn-sagemaker-target-variant"), headers.get(KEY_HEADER)
+        table = self._service.table
         arrived, started = time.time(), time.perf_counter()
         try:
-            host = self._service.table.pick(target, self._chance)
+            host = table.pick(target, key, self._chance)
         except UnknownVariant as error:
             return refusal(400, "ValidationError", str(error))
         except NoneReady as error:
@@ -94,6 +98,7 @@ class App:
             model=host.model.digest,
             targeted=target is not None,
             inference=headers.get("x-amzn-sagemaker-inference-id"),
+            key=None if key is None else fingerprint(key, table.salt),
             status=reply.status,
             latency=round(time.perf_counter() - started, 6),
         )

@@ -51,6 +51,11 @@ class EndpointConfig(StageConfig):
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         default=0, description="0: a free one when the endpoint is created, kept afterwards."
     )
+    salt: str = Field(
+        default="",
+        description="Another one assigns keys to variants anew, as a new experiment should; the "
+        "endpoint's name when left out.",
+    )
     probe: ProbeConfig | None = Field(
         default=None, description="A request that every variant must answer before it gets traffic."
     )

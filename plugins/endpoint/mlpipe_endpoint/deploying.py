@@ -69,7 +69,7 @@ def _read_back(backend: Backend, wanted: Deployment) -> Deployment:
     if found is None or not found.running:
         raise StageError(f'endpoint "{wanted.name}" stopped again after the deploy')
     now = found.deployment
-    if (now.variants, now.weights) != (wanted.variants, wanted.weights):
+    if (now.variants, now.weights, now.salt) != (wanted.variants, wanted.weights, wanted.salt):
         raise StageError(
             f'endpoint "{wanted.name}" serves {shares(now.weights)} after the deploy, '
             f"wanted {shares(wanted.weights)}",
@@ -83,7 +83,7 @@ def _result(now: Deployment) -> StageResult:
     release = Release(
         kind="endpoint",
         name=now.name,
-        payload={key: payload[key] for key in ("variants", "weights", "port")},
+        payload={key: payload[key] for key in ("variants", "weights", "port", "salt")},
     )
     return StageResult(
         values={"endpoint": now.name, "url": now.url, "port": now.port},
@@ -105,4 +105,5 @@ def _released(release: Release) -> Deployment:
             where=release.label or release.name,
             fix="Roll back to another one: mlpipe releases list",
         ) from error
-    return Deployment(release.name, variants, weights, declared=weights)
+    salt = str(release.payload.get("salt", ""))
+    return Deployment(release.name, variants, weights, declared=weights, salt=salt)

@@ -28,7 +28,12 @@ def actions(wanted: Deployment, found: Found | None) -> tuple[Action, ...]:
     """List the changes that lead from ``found`` to ``wanted``, in order."""
     if found is None:
         return tuple(_creation(wanted))
-    changes = (*_process(wanted, found), *_variants(wanted, found), *_weights(wanted, found))
+    changes = (
+        *_process(wanted, found),
+        *_variants(wanted, found),
+        *_weights(wanted, found),
+        *_salt(wanted, found),
+    )
     if changes or found.verified:
         return changes
     return (Action("verify", _subject(wanted), "an earlier deploy did not finish"),)
@@ -73,3 +78,8 @@ def _weights(wanted: Deployment, found: Found) -> Iterator[Action]:
         yield Action(
             "update", f"weights of {wanted.name}", f"{shares(wanted.weights)}, as they are"
         )
+
+
+def _salt(wanted: Deployment, found: Found) -> Iterator[Action]:
+    if wanted.salt != found.deployment.salt:
+        yield Action("update", f"salt of {wanted.name}", "keys are assigned anew")

@@ -17,6 +17,7 @@ class Invocation:
         model: The digest of its model.
         targeted: Whether the caller chose the variant. Such requests were not assigned at
             random, so they are no part of an experiment.
+        key: A hash of the key that it was assigned by, or ``None`` where it had none.
         inference: The caller's own id, from ``X-Amzn-SageMaker-Inference-Id``, or ``None``.
         status: The HTTP status answered.
         latency: Seconds from arrival to answer.
@@ -27,6 +28,7 @@ class Invocation:
     variant: str
     model: str
     targeted: bool
+    key: str | None
     inference: str | None
     status: int
     latency: float

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 
+from mlpipe_endpoint.assignment import ranked
 from mlpipe_endpoint.hosting import Host
 
 
@@ -23,21 +24,24 @@ class Table:
     Attributes:
         hosts: The host of each variant.
         weights: Each variant's share of the traffic, in any unit.
+        salt: With which keys are assigned.
     """
 
     hosts: Mapping[str, Host]
     weights: Mapping[str, float]
+    salt: str = ""
 
     @property
     def ready(self) -> bool:
         """Whether a request that names no variant would be answered."""
         return bool(self._candidates())
 
-    def pick(self, target: str | None, chance: random.Random) -> Host:
+    def pick(self, target: str | None, key: str | None, chance: random.Random) -> Host:
         """Choose the host for a request.
 
         Args:
             target: The variant that the request names.
+            key: Whom it is for: the same key goes to the same variant. At random without one.
             chance: Where randomness comes from.
 
         Raises:
@@ -49,6 +53,8 @@ class Table:
         candidates = self._candidates()
         if not candidates:
             raise NoneReady("no variant of the endpoint is ready")
+        if key is not None:
+            return self.hosts[ranked(key, {n: self.weights[n] for n in candidates}, self.salt)[0]]
         limits = list(accumulate(self.weights[name] for name in candidates))
         point = chance.random() * limits[-1]
         chosen = next(i for i, limit in enumerate(limits) if point < limit)

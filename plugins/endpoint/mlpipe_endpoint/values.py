@@ -34,6 +34,7 @@ class Deployment:
         declared: The weights that the last deploy asked for. They differ from ``weights``
             when somebody has changed those by hand since.
         port: Of the loopback interface; 0 while none has been chosen.
+        salt: With which keys are assigned to variants; the endpoint's name when empty.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Deployment:
     weights: Mapping[str, float]
     declared: Mapping[str, float]
     port: int = 0
+    salt: str = ""
 
     @property
     def url(self) -> str:
@@ -58,6 +60,7 @@ class Deployment:
             "weights": dict(self.weights),
             "declared": dict(self.declared),
             "port": self.port,
+            "salt": self.salt,
         }
 
     @classmethod
@@ -77,6 +80,7 @@ class Deployment:
             weights=weights,
             declared=dict(data.get("declared", weights)),
             port=int(data["port"]),
+            salt=str(data.get("salt", "")),
         )
 
 

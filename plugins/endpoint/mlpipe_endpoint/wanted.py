@@ -22,7 +22,9 @@ def wanted_of(config: EndpointConfig, stage: Stage) -> Deployment:
         name: Model(stage.inputs[name].artifact.digest, stage.inputs[name].artifact.location)
         for name in weights
     }
-    return Deployment(config.endpoint, variants, weights, declared=weights, port=config.port)
+    return Deployment(
+        config.endpoint, variants, weights, declared=weights, port=config.port, salt=config.salt
+    )
 
 
 def probe_of(config: EndpointConfig, stage: Stage) -> Probe | None:
