@@ -36,7 +36,7 @@ USABLE     := $(shell { $(BIN)/python -I -c '$(IS_SUPPORTED)' && \
 UV_VERSION  = $(shell sed -n '/^name = "uv"$$/{n;s/^version = "\(.*\)"$$/\1/p;}' uv.lock)
 
 $(READY): uv.lock pyproject.toml $(wildcard plugins/*/pyproject.toml) $(if $(USABLE),,remake)
-	@echo "Setting up $(VENV). The first time takes about a minute and 1.3 GB."
+	@echo "Setting up $(VENV). The first time takes about a minute and 1.8 GB."
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet "uv==$(UV_VERSION)"
 	@$(BIN)/uv sync --quiet --frozen --all-packages --compile-bytecode
 	@$(BIN)/python -m compileall -q framework plugins

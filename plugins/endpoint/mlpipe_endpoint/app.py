@@ -10,22 +10,31 @@ from typing import Any
 from mlpipe_endpoint.assignment import fingerprint
 from mlpipe_endpoint.hosting import Host
 from mlpipe_endpoint.link import ModelFailed
+from mlpipe_endpoint.metrics import Metrics
 from mlpipe_endpoint.records import Invocation
-from mlpipe_endpoint.replies import BODY_LIMIT, Reply, model_failure, refusal, success
+from mlpipe_endpoint.replies import (
+    BODY_LIMIT,
+    KEY_HEADER,
+    VARIANT_HEADER,
+    Reply,
+    model_failure,
+    refusal,
+    success,
+)
 from mlpipe_endpoint.routing import NoneReady, UnknownVariant
 from mlpipe_endpoint.service import Service
 
-#: Whom a request is for, so that it is assigned to the same variant each time.
-KEY_HEADER = "x-mlpipe-key"
 #: Seconds that a client may take to send a request's body.
 BODY_SECONDS = 60.0
+
+_READING = ("GET", "HEAD")
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class App:
-    """Serves ``/ping``, ``/invocations`` and ``/endpoints/NAME/invocations``.
+    """Serves ``/ping``, ``/metrics``, ``/invocations`` and ``/endpoints/NAME/invocations``.
 
     Args:
         service: What is in service.
@@ -33,6 +42,7 @@ class App:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._metrics = Metrics()
         self._chance = random.Random()  # noqa: S311 - nothing secret depends on it
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
@@ -59,12 +69,23 @@ class App:
     async def _reply(self, scope: Mapping[str, Any], receive: Receive, identifier: str) -> Reply:
         path, method = scope["path"], scope["method"]
         if path == "/ping":
-            return self._ping() if method in ("GET", "HEAD") else _wrong_method("GET")
+            return self._ping() if method in _READING else _wrong_method("GET")
+        if path == "/metrics":
+            page = self._metrics.page
+            return page(self._service.table) if method in _READING else _wrong_method("GET")
         endpoint = _endpoint_in(path)
         if path != "/invocations" and endpoint is None:
             return refusal(404, "UnknownOperationException", f"There is nothing at {path}")
         if method != "POST":
             return _wrong_method("POST")
+        reply = await self._invocation(scope, receive, identifier, endpoint)
+        if VARIANT_HEADER not in reply.headers:
+            self._metrics.refused(reply.status)
+        return reply
+
+    async def _invocation(
+        self, scope: Mapping[str, Any], receive: Receive, identifier: str, endpoint: str | None
+    ) -> Reply:
         body = await _body(receive)
         if isinstance(body, Reply):
             return body
@@ -91,6 +112,8 @@ class App:
         except NoneReady as error:
             return refusal(503, "ServiceUnavailable", str(error))
         reply = await _ask(host, headers, body, runtime=runtime)
+        latency = time.perf_counter() - started
+        self._metrics.answered(host.variant, reply.status, latency)
         invocation = Invocation(
             id=identifier,
             time=arrived,
@@ -100,7 +123,7 @@ class App:
             inference=headers.get("x-amzn-sagemaker-inference-id"),
             key=None if key is None else fingerprint(key, table.salt),
             status=reply.status,
-            latency=round(time.perf_counter() - started, 6),
+            latency=round(latency, 6),
         )
         try:
             self._service.recorder.record(invocation)

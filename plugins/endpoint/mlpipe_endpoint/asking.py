@@ -9,7 +9,7 @@ from pathlib import Path
 from mlpipe import MlpipeError, UserError
 from mlpipe.errors import StageError
 from mlpipe_endpoint.local import LocalBackend
-from mlpipe_endpoint.replies import VARIANT_HEADER
+from mlpipe_endpoint.replies import KEY_HEADER, VARIANT_HEADER
 
 _TYPES = {
     ".csv": "text/csv",
@@ -45,7 +45,9 @@ class Answered:
     variant: str
 
 
-def request_from(file: Path, content_type: str, accept: str, variant: str) -> Request:
+def request_from(
+    file: Path, content_type: str, accept: str, variant: str, key: str = ""
+) -> Request:
     """Make a request of a file; ``-`` is stdin.
 
     Raises:
@@ -59,6 +61,8 @@ def request_from(file: Path, content_type: str, accept: str, variant: str) -> Re
     headers = {"Content-Type": guessed, "Accept": accept}
     if variant:
         headers["X-Amzn-SageMaker-Target-Variant"] = variant
+    if key:
+        headers[KEY_HEADER] = key
     return Request(body, headers)
 
 

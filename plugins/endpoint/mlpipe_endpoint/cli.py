@@ -1,6 +1,7 @@
 """``mlpipe endpoint``: look at, ask and stop the project's endpoints."""
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,15 +57,16 @@ def invoke(
     ] = "",
     accept: Annotated[str, typer.Option(help="The type of answer wanted.")] = "*/*",
     variant: Annotated[str, typer.Option(help="The variant to ask, whatever the weights.")] = "",
+    key: Annotated[str, typer.Option(help="Whom it is for: always by the same variant.")] = "",
 ) -> None:
     """Send a request: the answer goes to stdout, the variant that gave it to stderr."""
     from mlpipe_endpoint import asking
 
     backend = _backend()
-    request = asking.request_from(file, content_type, accept, variant)
+    request = asking.request_from(file, content_type, accept, variant, key)
     answer = asking.invoke(backend, _known(name), request)
-    typer.echo(answer.body, nl=False)
     typer.echo(f"variant {answer.variant}", err=True)
+    typer.echo(answer.body, nl=sys.stdout.isatty())
 
 
 @app.command()

@@ -1,5 +1,7 @@
 """Keys and variants: always the same one, in the weights' shares, moving no more than it must."""
 
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -119,3 +121,18 @@ def test_another_salt_is_a_change_of_its_own(project: Project, pair: dict[str, P
     for key in moved[:5]:
         assert answer_to(project.port(), key) == ranked(key, traffic, "spring")[0]
     assert [result.releases[0].payload["salt"] for result in (first, second)] == ["", "spring"]
+
+
+def test_the_command_line_may_name_a_key(
+    project: Project, pair: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traffic = {"champion": 50, "challenger": 50}
+    project.deploy(pair, traffic=traffic)
+    monkeypatch.chdir(project.root)
+    Path("row.json").write_text("[[1, 2]]")
+    for key in KEYS[:3]:
+        command = ["endpoint", "invoke", "churn", "--file", "row.json", "--key", key]
+        done = subprocess.run(
+            [sys.executable, "-m", "mlpipe", *command], capture_output=True, text=True, check=True
+        )
+        assert done.stderr == f"variant {ranked(key, traffic, 'churn')[0]}\n"

@@ -18,6 +18,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from prometheus_client.parser import text_string_to_metric_families
 
 import mlpipe_scriptmode
 from mlpipe_endpoint import control, processes
@@ -285,3 +286,43 @@ def test_a_model_that_hangs_is_replaced(project: Project) -> None:
         assert not host.ready
 
     asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
+# -- metrics --------------------------------------------------------------------------------
+
+
+def scraped(port: int) -> dict[tuple[str, ...], float]:
+    """Read ``/metrics`` as Prometheus does."""
+    answer = request(port, "GET", "/metrics")
+    assert answer.status == 200
+    return {
+        (sample.name, *(str(value) for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(answer.body.decode())
+        for sample in family.samples
+    }
+
+
+def test_metrics_count_what_was_answered(project: Project, port: int) -> None:
+    for variant, body in (
+        ("champion", b"[[1]]"),
+        ("champion", b"[[1]]"),
+        ("challenger", b"[[-1]]"),
+    ):
+        request(port, body=body, headers=to(variant))
+    request(port, headers=to("third"))
+    request(port, "GET", "/invocations")  # is no invocation
+    found = scraped(port)
+    name = "mlpipe_endpoint_invocation"
+    assert found[f"{name}s_total", "200", "champion"] == 2
+    assert found[f"{name}s_total", "500", "challenger"] == 1
+    assert found["mlpipe_endpoint_refused_total", "400"] == 1
+    assert found[f"{name}_seconds_count", "champion"] == 2
+    latencies = [each["latency"] for each in project.records() if each["variant"] == "champion"]
+    assert found[f"{name}_seconds_sum", "champion"] == pytest.approx(sum(latencies), abs=1e-5)
+    assert found["mlpipe_endpoint_weight", "challenger"] == 10
+    assert found["mlpipe_endpoint_ready", "champion"] == 1
+    project.deploy({"champion": project.model("green")}, traffic={"champion": 1})
+    later = scraped(port)
+    assert ("mlpipe_endpoint_weight", "challenger") not in later
+    assert later[f"{name}s_total", "500", "challenger"] == 1
+    assert request(port, "POST", "/metrics").status == 405
