@@ -1,0 +1,165 @@
+"""How often experiments are decided wrongly when somebody looks at them every day.
+
+Each experiment is simulated outcome by outcome, and looked at after each of its days. The peer is
+what is usually done: a z-test at 5 %, looked at as often.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from mlpipe_experiments import ExperimentPlan, size
+from mlpipe_experiments.planning import planned
+from mlpipe_experiments.sequential import LEAST, log_evidence, tuning
+from mlpipe_experiments.splitting import fixed
+from mlpipe_experiments.splitting import log_evidence as log_evidence_of_shares
+
+EXPERIMENTS, DAYS, ALPHA = 10_000, 30, 0.05
+#: What the false rates of this many experiments may show where the true one is alpha.
+LUCK = 0.999
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What is seen of two variants after each day, all of shape (experiments, days).
+
+    Attributes:
+        units: Of both variants.
+        fewer: Of the variant with fewer.
+        z: The difference in standard errors.
+    """
+
+    units: Array
+    fewer: Array
+    z: Array
+
+
+def plan(share: float, **metric: Any) -> ExperimentPlan:
+    return ExperimentPlan.model_validate(
+        {
+            "control": "a",
+            "weights": {"a": 1 - share, "b": share},
+            "alpha": ALPHA,
+            **metric,
+        }
+    )
+
+
+#: A conversion of a tenth, and money: most spend little, few spend much.
+BINARY = {"metric": {"name": "conversion", "baseline": 0.1}, "effect": 0.015}
+SKEWED = {
+    "metric": {
+        "name": "revenue",
+        "kind": "continuous",
+        "baseline": math.exp(0.5),
+        "deviation": math.sqrt((math.e - 1) * math.e),
+    },
+    "effect": 0.25,
+}
+
+
+def looked_at(made: ExperimentPlan, effect: float, random: np.random.Generator) -> Looks:
+    total = size(made).anytime
+    counts, sums, squares = [], [], []
+    for variant, shift in (("a", 0.0), ("b", effect)):
+        daily = max(1, round(total * made.share(variant) / DAYS))
+        day_sums, day_squares = outcomes(made, daily, shift, random)
+        counts.append(daily * np.arange(1, DAYS + 1.0))
+        sums.append(day_sums.cumsum(axis=1))
+        squares.append(day_squares.cumsum(axis=1))
+    means = [s / n for s, n in zip(sums, counts, strict=True)]
+    spread = [(q - n * m**2) / (n - 1) / n for q, n, m in zip(squares, counts, means, strict=True)]
+    z = (means[1] - means[0]) / np.sqrt(spread[0] + spread[1])
+    return Looks(counts[0] + counts[1], np.minimum(*counts), z)
+
+
+def outcomes(
+    made: ExperimentPlan, daily: int, shift: float, random: np.random.Generator
+) -> tuple[Array, Array]:
+    """Give each day's sum of outcomes and of their squares."""
+    shape = (EXPERIMENTS, DAYS)
+    if made.metric.kind == "binary":
+        ones = random.binomial(daily, made.metric.baseline + shift, shape).astype(float)
+        return ones, ones
+    sums, squares = np.empty(shape), np.empty(shape)
+    for day in range(DAYS):
+        values = random.lognormal(0.0, 1.0, (EXPERIMENTS, daily)) + shift
+        sums[:, day], squares[:, day] = values.sum(axis=1), (values**2).sum(axis=1)
+    return sums, squares
+
+
+def decided(made: ExperimentPlan, looks: Looks) -> Array:
+    """Tell at which looks an experiment would be decided, as ``difference`` does."""
+    r = tuning(planned(made, "b"), made.alpha_of_each) * looks.units
+    found: Array = (log_evidence(looks.z, r) >= -math.log(ALPHA)) & (looks.fewer >= LEAST)
+    return found
+
+
+def peeked(looks: Looks) -> Array:
+    """Tell the same of a z-test that is looked at every day."""
+    found: Array = np.abs(looks.z) > stats.norm.isf(ALPHA / 2)
+    return found
+
+
+def at_most(count: int, bound: float) -> bool:
+    """Tell whether so many of all experiments are no sign of a rate above a bound."""
+    lowest = stats.beta.ppf(1 - LUCK, count, EXPERIMENTS - count + 1) if count else 0.0
+    return bool(lowest <= bound)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1], ids=["50/50", "90/10"])
+@pytest.mark.parametrize("metric", [BINARY, SKEWED], ids=["binary", "skewed"])
+def test_looking_every_day(
+    metric: dict[str, Any], share: float, show: Callable[[str], None]
+) -> None:
+    made, random = plan(share, **metric), np.random.default_rng(7)
+    same = looked_at(made, 0.0, random)
+    apart = looked_at(made, made.effect, random)
+    wrong = decided(made, same).any(axis=1)
+    promoted = (decided(made, same) & (same.z > 0)).any(axis=1)
+    peer = peeked(same).any(axis=1)
+    hits = decided(made, apart)
+    found = (hits & (apart.z > 0)).any(axis=1)
+    once = apart.z[:, -1] > stats.norm.isf(ALPHA / 2)
+    days = np.where(found, hits.argmax(axis=1) + 1, DAYS).mean() / DAYS
+    kind = f"{made.metric.kind} {100 * (1 - share):.0f}/{100 * share:.0f}"
+    highest = stats.beta.ppf(0.95, wrong.sum() + 1, EXPERIMENTS - wrong.sum())
+    show(
+        f"  {kind:<17} {size(made).anytime:6,} units: decided without effect {wrong.mean():.4f} "
+        f"(below {highest:.4f}), promoted {promoted.mean():.4f}, z-test {peer.mean():.3f}; "
+        f"power {found.mean():.3f}, once at the end {once.mean():.3f}; ends after {days:.2f}"
+    )
+    assert at_most(int(wrong.sum()), ALPHA)
+    assert at_most(int(promoted.sum()), ALPHA / 2)
+    assert peer.mean() > 4 * ALPHA
+    assert found.mean() > 0.75 * once.mean()
+    assert found.mean() > made.power - 0.02
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1], ids=["50/50", "90/10"])
+def test_shares_looked_at_every_day(share: float, show: Callable[[str], None]) -> None:
+    alpha, daily, random = 0.01, 1000, np.random.default_rng(8)
+    rates = {}
+    for name, true in (("right", share), ("wrong", share * 1.02)):
+        treated = random.binomial(daily, true, (EXPERIMENTS, DAYS)).cumsum(axis=1)
+        total = daily * np.arange(1, DAYS + 1.0)
+        observed = np.stack([total - treated, treated], axis=-1)
+        intended = np.array([1 - share, share])
+        running = (log_evidence_of_shares(observed, intended) >= -math.log(alpha / 2)).any(axis=1)
+        final = fixed(observed[:, -1], intended) <= alpha / 2
+        daily_test = (fixed(observed, intended) <= alpha).any(axis=1)
+        rates[name] = [each.mean() for each in (running, running | final, daily_test)]
+        if name == "right":
+            assert at_most(int((running | final).sum()), alpha)
+    show(
+        f"  shares {100 * (1 - share):.0f}/{100 * share:.0f}: false alarms {rates['right'][1]:.4f} "
+        f"(chi-square every day {rates['right'][2]:.3f}); 2 % fewer or more found by "
+        f"{rates['wrong'][0]:.3f} of running tests, {rates['wrong'][1]:.3f} with the one at the end"
+    )
+    assert rates["wrong"][1] > rates["wrong"][0]
