@@ -36,7 +36,8 @@ for _ in range(steps):
     nn.functional.cross_entropy(net(data[shard]), labels[shard]).backward()
     optimizer.step()
 together.barrier()
-print(f"wall={time.perf_counter() - begun:.4f} cpu={time.process_time() - worked:.4f}", flush=True)
+took = f"wall={time.perf_counter() - begun:.4f} cpu={time.process_time() - worked:.4f}"
+sys.stdout.write(f"{took}\\n")  # as one, or the other rank's line may come between
 together.destroy_process_group()
 """
 

@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from mlpipe_endpoint.assignment import fingerprint
 from mlpipe_endpoint.hosting import Host
 from mlpipe_endpoint.link import ModelFailed
 from mlpipe_endpoint.metrics import Metrics
@@ -23,6 +22,7 @@ from mlpipe_endpoint.replies import (
 )
 from mlpipe_endpoint.routing import NoneReady, UnknownVariant
 from mlpipe_endpoint.service import Service
+from mlpipe_experiments.assignment import fingerprint
 
 #: Seconds that a client may take to send a request's body.
 BODY_SECONDS = 60.0

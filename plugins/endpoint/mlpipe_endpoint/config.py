@@ -4,9 +4,17 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from mlpipe import Declares, InputFile, StageConfig
+from mlpipe_experiments import ExperimentPlan, Guardrail, Metric
 
 #: SageMaker's rule for names of endpoints and production variants.
 NAME_PATTERN = r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$"
@@ -39,6 +47,47 @@ class ProbeConfig(BaseModel):
         return text.encode()
 
 
+class ExperimentBlock(BaseModel):
+    """An experiment between the variants, decided before it starts; shares are ``traffic``'s."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    metric: Metric = Field(description="What is compared.")
+    effect: Annotated[float, Field(gt=0)] = Field(
+        description="The smallest difference that matters, in the metric's own unit."
+    )
+    control: Name = Field(description="The variant in service.")
+    alpha: float = Field(
+        default=0.05, description="How often an experiment without any effect may be decided."
+    )
+    power: float = Field(default=0.8, description="How often the smallest effect is found.")
+    guardrails: tuple[Guardrail, ...] = Field(
+        default=(), description="What must not become worse: error_rate, or latency."
+    )
+    units_a_day: float | None = Field(
+        default=None, description="Users a day, all variants together; to say how long it takes."
+    )
+
+    @field_validator("guardrails")
+    @classmethod
+    def _known(cls, guardrails: tuple[Guardrail, ...]) -> tuple[Guardrail, ...]:
+        for guardrail in guardrails:
+            if guardrail.metric not in ("error_rate", "latency"):
+                raise ValueError(
+                    f'"{guardrail.metric}" is no guardrail of an endpoint: error_rate, latency'
+                )
+        return guardrails
+
+    def plan(self, traffic: Mapping[str, float]) -> ExperimentPlan:
+        """Give the plan.
+
+        Raises:
+            ValueError: Its parts do not go together.
+        """
+        weights = {name: weight for name, weight in traffic.items() if weight > 0}
+        return ExperimentPlan.model_validate({**self.model_dump(), "weights": weights})
+
+
 class EndpointConfig(StageConfig):
     """Serve the stage's input models as the variants of one HTTP endpoint."""
 
@@ -59,12 +108,33 @@ class EndpointConfig(StageConfig):
     probe: ProbeConfig | None = Field(
         default=None, description="A request that every variant must answer before it gets traffic."
     )
+    experiment: ExperimentBlock | None = Field(
+        default=None, description="What is to be decided between the variants, and how surely."
+    )
 
     @model_validator(mode="after")
     def _some_traffic(self) -> Self:
         if self.traffic and not any(self.traffic.values()):
             raise ValueError("traffic: at least one variant needs a weight above 0")
         return self
+
+    @model_validator(mode="after")
+    def _can_be_decided(self) -> Self:
+        if self.experiment is not None:
+            self._plan(self.experiment)
+        return self
+
+    def _plan(self, experiment: ExperimentBlock) -> ExperimentPlan:
+        try:
+            return experiment.plan(self.traffic)
+        except ValidationError as error:
+            said = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+            raise ValueError(f"experiment: {said}") from None
+
+    @property
+    def plan(self) -> ExperimentPlan | None:
+        """The experiment's plan, where there is one."""
+        return self._plan(self.experiment) if self.experiment is not None else None
 
     def declares(self, inputs: Mapping[str, str]) -> Declares:
         """A deploy makes no artifact and no metric; its values say where the endpoint is."""

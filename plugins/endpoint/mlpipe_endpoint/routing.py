@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 
-from mlpipe_endpoint.assignment import ranked
 from mlpipe_endpoint.hosting import Host
+from mlpipe_experiments.assignment import ranked
 
 
 class UnknownVariant(Exception):

@@ -62,6 +62,15 @@ class Guardrail(_Part):
     alpha: _Probability = Field(
         default=0.05, description="How often a treatment within the margin may be stopped."
     )
+    seconds: _Positive | None = Field(
+        default=None, description="Of latency: requests that take longer are what is counted."
+    )
+
+    @model_validator(mode="after")
+    def _has_a_limit(self) -> Self:
+        if (self.metric == "latency") != (self.seconds is not None):
+            raise ValueError("seconds goes with the metric latency: give both or neither")
+        return self
 
 
 class ExperimentPlan(_Part):

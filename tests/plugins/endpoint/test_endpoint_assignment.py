@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mlpipe import Action
-from mlpipe_endpoint.assignment import fingerprint, ranked
+from mlpipe_experiments.assignment import fingerprint, ranked
 from tests.plugins.endpoint.endpoint_project import Project, request
 
 KEYS = [f"user {number}" for number in range(20_000)]

@@ -29,8 +29,10 @@ TORCH = """
     together.init_process_group("gloo")
     rank = torch.tensor([together.get_rank()])
     together.all_reduce(rank)
-    print(f"rank {together.get_rank()} of {together.get_world_size()}: loss=0.5")
-    print("arguments", sys.argv)
+    rank_of = f"rank {together.get_rank()} of {together.get_world_size()}"
+    # As one, or another rank's words may come between.
+    sys.stdout.write(f"{rank_of}: loss=0.5\\n")
+    sys.stdout.write(f"arguments {sys.argv}\\n")
     if together.get_rank() == 0:
         with open(os.environ["SM_MODEL_DIR"] + "/model.json", "w") as file:
             json.dump({"sum": int(rank), "world": together.get_world_size()}, file)

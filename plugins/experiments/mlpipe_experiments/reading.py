@@ -1,0 +1,98 @@
+"""Outcomes from files: CSV, JSON lines or Parquet."""
+
+import csv
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mlpipe import UserError
+from mlpipe_experiments.assignment import fingerprint
+from mlpipe_experiments.keeping import Experiment, Outcome
+
+_KINDS = (".csv", ".jsonl", ".parquet")
+
+
+def record_file(experiment: Experiment, path: Path, *, again: bool = False) -> int:
+    """Record a file's outcomes; give how many.
+
+    Its columns: ``key``, that units were assigned by, or ``id``, of the request (the one that its
+    answer names, or the caller's own inference id); ``value``; and of a ratio metric ``of``.
+
+    Args:
+        experiment: What they are outcomes of.
+        path: The file.
+        again: Whether outcomes that were recorded before are recorded once more.
+
+    Raises:
+        UserError: It cannot be read, a row is wrong, or its bytes were recorded before. Nothing
+            is recorded then.
+    """
+    if path.suffix not in _KINDS:
+        raise UserError(
+            f'"{path.suffix}" is no kind of file that outcomes come in',
+            where=str(path),
+            fix=f"Kinds: {', '.join(_KINDS)}.",
+        )
+    try:
+        content = path.read_bytes()
+        rows = list(_rows(path))
+    except (OSError, ValueError, csv.Error) as error:
+        raise UserError(f"cannot be read: {error}", where=str(path)) from error
+    outcomes = [
+        _outcome(experiment, row, f"{path}: row {number}") for number, row in enumerate(rows, 1)
+    ]
+    batch = hashlib.sha256(content).hexdigest()
+    if again:
+        batch = f"{batch} again {len(list(experiment.outcomes()))}"
+    try:
+        return experiment.record(outcomes, batch)
+    except UserError as error:
+        raise UserError(
+            error.what, where=str(path), fix="If that is meant: --again. They then count twice."
+        ) from error
+
+
+def _rows(path: Path) -> Iterable[Mapping[str, Any]]:
+    if path.suffix == ".parquet":
+        import pyarrow.parquet
+
+        table: list[Mapping[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
+        return table
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        if path.suffix == ".csv":
+            return list(csv.DictReader(file, strict=True))
+        return list(_json_lines(file))
+
+
+def _json_lines(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+    for line in filter(str.strip, lines):
+        row = json.loads(line)
+        if not isinstance(row, dict):
+            raise ValueError(f"{line.strip()[:40]} is no object")  # noqa: TRY004 - of the file
+        yield row
+
+
+def _outcome(experiment: Experiment, row: Mapping[str, Any], where: str) -> Outcome:
+    key, identifier = row.get("key"), row.get("id")
+    if (key in (None, "")) == (identifier in (None, "")):
+        raise UserError("it has either a key or an id", where=where, fix="Columns: key, value.")
+    unit = str(identifier) if key in (None, "") else fingerprint(str(key), experiment.salt)
+    value = _number(row, "value", where)
+    metric = experiment.plan.metric
+    if metric.kind == "binary" and value not in (0, 1):
+        raise UserError(f'value is {value:g}: "{metric.name}" is 0 or 1', where=where)
+    return Outcome(unit, value, _number(row, "of", where) if metric.kind == "ratio" else 1.0)
+
+
+def _number(row: Mapping[str, Any], name: str, where: str) -> float:
+    given = row.get(name)
+    try:
+        number = float(given)  # type: ignore[arg-type]  # what is no number raises
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise UserError(f"{name} is {given!r}, which is no number", where=where)
+    return number
