@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mlpipe_experiments import ExperimentPlan, size
+from mlpipe_experiments import ExperimentPlan, Moments, size, worse
 from mlpipe_experiments.planning import planned
-from mlpipe_experiments.sequential import LEAST, log_evidence, tuning
+from mlpipe_experiments.sequential import LEAST, log_evidence, pooled, tuning
 from mlpipe_experiments.splitting import fixed
 from mlpipe_experiments.splitting import log_evidence as log_evidence_of_shares
 
@@ -32,12 +32,14 @@ class Looks:
     Attributes:
         units: Of both variants.
         fewer: Of the variant with fewer.
-        z: The difference in standard errors.
+        z: The difference in standard errors, and
+        plain: the same as a z-test has it, with each variant's own spread.
     """
 
     units: Array
     fewer: Array
     z: Array
+    plain: Array
 
 
 def plan(share: float, **metric: Any) -> ExperimentPlan:
@@ -53,15 +55,19 @@ def plan(share: float, **metric: Any) -> ExperimentPlan:
 
 #: A conversion of a tenth, and money: most spend little, few spend much.
 BINARY = {"metric": {"name": "conversion", "baseline": 0.1}, "effect": 0.015}
-SKEWED = {
-    "metric": {
-        "name": "revenue",
-        "kind": "continuous",
-        "baseline": math.exp(0.5),
-        "deviation": math.sqrt((math.e - 1) * math.e),
-    },
-    "effect": 0.25,
-}
+
+
+def skewed(sigma: float, effect: float) -> dict[str, Any]:
+    """Describe lognormal outcomes: most are small, few are large."""
+    return {
+        "metric": {
+            "name": "revenue",
+            "kind": "continuous",
+            "baseline": math.exp(sigma**2 / 2),
+            "deviation": math.sqrt((math.exp(sigma**2) - 1) * math.exp(sigma**2)),
+        },
+        "effect": effect,
+    }
 
 
 def looked_at(made: ExperimentPlan, effect: float, random: np.random.Generator) -> Looks:
@@ -74,9 +80,12 @@ def looked_at(made: ExperimentPlan, effect: float, random: np.random.Generator) 
         sums.append(day_sums.cumsum(axis=1))
         squares.append(day_squares.cumsum(axis=1))
     means = [s / n for s, n in zip(sums, counts, strict=True)]
-    spread = [(q - n * m**2) / (n - 1) / n for q, n, m in zip(squares, counts, means, strict=True)]
-    z = (means[1] - means[0]) / np.sqrt(spread[0] + spread[1])
-    return Looks(counts[0] + counts[1], np.minimum(*counts), z)
+    spread = [(q - n * m**2) / (n - 1) for q, n, m in zip(squares, counts, means, strict=True)]
+    own = spread[0] / counts[0] + spread[1] / counts[1]
+    variance = np.maximum(own, pooled((counts[0], counts[1]), (spread[0], spread[1])))
+    apart = means[1] - means[0]
+    plain, z = apart / np.sqrt(own), apart / np.sqrt(variance)
+    return Looks(counts[0] + counts[1], np.minimum(*counts), z, plain)
 
 
 def outcomes(
@@ -88,8 +97,9 @@ def outcomes(
         ones = random.binomial(daily, made.metric.baseline + shift, shape).astype(float)
         return ones, ones
     sums, squares = np.empty(shape), np.empty(shape)
+    sigma = math.sqrt(2 * math.log(made.metric.baseline))
     for day in range(DAYS):
-        values = random.lognormal(0.0, 1.0, (EXPERIMENTS, daily)) + shift
+        values = random.lognormal(0.0, sigma, (EXPERIMENTS, daily)) + shift
         sums[:, day], squares[:, day] = values.sum(axis=1), (values**2).sum(axis=1)
     return sums, squares
 
@@ -103,7 +113,7 @@ def decided(made: ExperimentPlan, looks: Looks) -> Array:
 
 def peeked(looks: Looks) -> Array:
     """Tell the same of a z-test that is looked at every day."""
-    found: Array = np.abs(looks.z) > stats.norm.isf(ALPHA / 2)
+    found: Array = np.abs(looks.plain) > stats.norm.isf(ALPHA / 2)
     return found
 
 
@@ -114,7 +124,11 @@ def at_most(count: int, bound: float) -> bool:
 
 
 @pytest.mark.parametrize("share", [0.5, 0.1], ids=["50/50", "90/10"])
-@pytest.mark.parametrize("metric", [BINARY, SKEWED], ids=["binary", "skewed"])
+@pytest.mark.parametrize(
+    "metric",
+    [BINARY, skewed(1.0, 0.25), skewed(1.5, 0.8)],
+    ids=["binary", "skewed", "very skewed"],
+)
 def test_looking_every_day(
     metric: dict[str, Any], share: float, show: Callable[[str], None]
 ) -> None:
@@ -126,12 +140,13 @@ def test_looking_every_day(
     peer = peeked(same).any(axis=1)
     hits = decided(made, apart)
     found = (hits & (apart.z > 0)).any(axis=1)
-    once = apart.z[:, -1] > stats.norm.isf(ALPHA / 2)
+    once = apart.plain[:, -1] > stats.norm.isf(ALPHA / 2)
     days = np.where(found, hits.argmax(axis=1) + 1, DAYS).mean() / DAYS
-    kind = f"{made.metric.kind} {100 * (1 - share):.0f}/{100 * share:.0f}"
+    name = f"{made.metric.name} {made.metric.baseline:.3g}"
+    kind = f"{name} {100 * (1 - share):.0f}/{100 * share:.0f}"
     highest = stats.beta.ppf(0.95, wrong.sum() + 1, EXPERIMENTS - wrong.sum())
     show(
-        f"  {kind:<17} {size(made).anytime:6,} units: decided without effect {wrong.mean():.4f} "
+        f"  {kind:<22} {size(made).anytime:6,} units: decided without effect {wrong.mean():.4f} "
         f"(below {highest:.4f}), promoted {promoted.mean():.4f}, z-test {peer.mean():.3f}; "
         f"power {found.mean():.3f}, once at the end {once.mean():.3f}; ends after {days:.2f}"
     )
@@ -163,3 +178,41 @@ def test_shares_looked_at_every_day(share: float, show: Callable[[str], None]) -
         f"{rates['wrong'][0]:.3f} of running tests, {rates['wrong'][1]:.3f} with the one at the end"
     )
     assert rates["wrong"][1] > rates["wrong"][0]
+
+
+@pytest.mark.parametrize(
+    ("rate", "margin", "share"),
+    [(0.001, 0.005, 0.5), (0.001, 0.005, 0.1), (0.01, 0.01, 0.1), (0.1, 0.02, 0.5)],
+)
+def test_guardrails_looked_at_often(
+    rate: float, margin: float, share: float, show: Callable[[str], None]
+) -> None:
+    """At a true difference of just the margin, neither answer is right."""
+    experiments, looks, total, random = 1000, 15, 6000, np.random.default_rng(9)
+    daily = [round(total * each / looks) for each in (1 - share, share)]
+    true = (rate, rate + margin)
+    failed = np.stack(
+        [
+            random.binomial(n, p, (experiments, looks)).cumsum(axis=1)
+            for n, p in zip(daily, true, strict=True)
+        ],
+        axis=-1,
+    )
+    wrong = np.zeros(2)
+    for experiment in failed:
+        lowest = np.ones(2)
+        for look, counts in enumerate(experiment, 1):
+            seen = [binary(int(k), n * look) for k, n in zip(counts, daily, strict=True)]
+            found = worse(seen[0].summary(), seen[1].summary(), margin, ALPHA, total)
+            lowest = np.minimum(lowest, found)
+        wrong += lowest <= ALPHA
+    show(
+        f"  guardrail {rate:g} + {margin:g}, {100 * (1 - share):.0f}/{100 * share:.0f}: "
+        f"breached {wrong[0] / experiments:.3f}, ok {wrong[1] / experiments:.3f}"
+    )
+    for count in wrong:
+        assert stats.beta.ppf(1 - LUCK, max(count, 1), experiments - count + 1) <= ALPHA
+
+
+def binary(ones: int, count: int) -> Moments:
+    return Moments(count, ones / count, ones * (1 - ones / count))

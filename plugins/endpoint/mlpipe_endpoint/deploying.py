@@ -5,13 +5,11 @@ from pathlib import Path
 
 from mlpipe import Action, Release, RollbackContext, Stage, StageResult
 from mlpipe.errors import StageError
-from mlpipe_endpoint import plan
+from mlpipe_endpoint import experimenting, plan
 from mlpipe_endpoint.config import EndpointConfig
 from mlpipe_endpoint.contract import Backend
-from mlpipe_endpoint.state import EndpointFolder
 from mlpipe_endpoint.values import Deployment, Model, Probe, shares
 from mlpipe_endpoint.wanted import probe_of, wanted_of
-from mlpipe_experiments import ExperimentPlan, keeping
 
 
 def deploy(config: EndpointConfig, stage: Stage) -> StageResult:
@@ -20,43 +18,26 @@ def deploy(config: EndpointConfig, stage: Stage) -> StageResult:
     Raises:
         StageError: The endpoint does not serve what was asked for afterwards.
     """
-    wanted = wanted_of(config, stage)
+    wanted, decided = wanted_of(config, stage), config.plan
+    if decided is not None:
+        experimenting.check(decided, wanted, stage)
     backend = _backend(stage.root, stage.state_dir)
-    if config.plan is not None:
-        keeping.check(stage.state_dir, wanted.name, _salt(wanted), config.plan)
     with backend.exclusively(wanted.name):
-        wanted = plan.settle(wanted, backend.describe(wanted.name))
-        result = _put_in_service(backend, wanted, probe_of(config, stage))
-    if config.plan is not None:
-        _begin(config.plan, wanted, stage)
+        settled = plan.settle(wanted, backend.describe(wanted.name))
+        result = _put_in_service(backend, settled, probe_of(config, stage))
+        if decided is not None:
+            experimenting.begin(decided, wanted, stage)
     return result
-
-
-def _begin(decided: ExperimentPlan, wanted: Deployment, stage: Stage) -> None:
-    """Begin the experiment, unless it runs already."""
-    records = EndpointFolder(stage.state_dir / "endpoints" / wanted.name).invocations
-    begun = keeping.begin(stage.state_dir, wanted.name, _salt(wanted), decided, records.absolute())
-    print(
-        f"experiment {begun.plan.digest()[7:19]} on {wanted.name}: mlpipe ab status {wanted.name}"
-    )
-
-
-def _salt(wanted: Deployment) -> str:
-    return wanted.salt or wanted.name
 
 
 def preview(config: EndpointConfig, stage: Stage) -> tuple[Action, ...]:
     """List what ``deploy`` would do."""
-    wanted = wanted_of(config, stage)
+    wanted, decided = wanted_of(config, stage), config.plan
     found = _backend(stage.root, stage.state_dir).describe(wanted.name)
     actions = plan.actions(plan.settle(wanted, found), found)
-    if config.plan is None:
-        return actions
-    keeping.check(stage.state_dir, wanted.name, _salt(wanted), config.plan)
-    if keeping.is_begun(stage.state_dir, wanted.name, _salt(wanted)):
-        return actions
-    begin = Action("begin", f"experiment on {wanted.name}", config.plan.metric.name)
-    return (*actions, begin)
+    return (
+        actions if decided is None else (*actions, *experimenting.actions(decided, wanted, stage))
+    )
 
 
 def rollback(release: Release, context: RollbackContext) -> StageResult:

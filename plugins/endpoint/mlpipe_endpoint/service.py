@@ -115,7 +115,7 @@ class Service:
     def _switch(self, wanted: Deployment, hosts: Mapping[str, Host], *, verified: bool) -> None:
         """Save, then change what requests see. Nothing else runs in between."""
         self._folder.save(wanted, verified=verified)
-        before, self.table = self.table, Table(hosts, wanted.weights, wanted.salt or wanted.name)
+        before, self.table = self.table, Table(hosts, wanted.weights, wanted.assigned_with)
         self._deployment, self._verified = wanted, verified
         for variant, host in before.hosts.items():
             if hosts.get(variant) is not host:

@@ -49,6 +49,11 @@ class Deployment:
         """The address that an SDK takes as its ``endpoint_url``."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def assigned_with(self) -> str:
+        """The salt with which keys are assigned."""
+        return self.salt or self.name
+
     def to_json(self) -> dict[str, Any]:
         """Give this as JSON values."""
         return {

@@ -109,7 +109,7 @@ def begin(state_dir: Path, name: str, salt: str, plan: ExperimentPlan, records: 
         name: What it is between variants of.
         salt: With which keys are assigned.
         plan: What was decided before.
-        records: The file of invocations.
+        records: The file of invocations, below ``state_dir``: a project may be moved.
 
     Raises:
         UserError: One with another plan runs with this salt.
@@ -183,7 +183,8 @@ def _read(folder: Path) -> Experiment:
     try:
         facts = json.loads(path.read_text("utf-8"))
         plan = ExperimentPlan.model_validate(facts["plan"])
-        digest, since, records = facts["digest"], float(facts["since"]), Path(facts["records"])
+        records = folder.parents[2] / facts["records"]
+        digest, since = facts["digest"], float(facts["since"])
         found = Experiment(folder, facts["name"], facts["salt"], since, records, plan)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"cannot be used: {error}", where=str(path)) from error

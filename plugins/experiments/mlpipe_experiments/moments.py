@@ -19,11 +19,13 @@ class Summary:
         count: How many units: users, or whatever is assigned.
         mean: Of a unit's outcome; of a ratio metric, the ratio.
         variance: Of a unit's outcome, so that the mean's is ``variance / count``.
+        events: Of a unit, on average: a ratio metric's denominator.
     """
 
     count: int
     mean: float
     variance: float
+    events: float = 1.0
 
     @property
     def variance_of_mean(self) -> float:
@@ -130,7 +132,7 @@ class RatioMoments:
             return Summary(count, 0.0, math.inf)
         ratio = self.tops.mean / bottom
         spread = self.tops.squares - 2 * ratio * self.products + ratio**2 * self.bottoms.squares
-        return Summary(count, ratio, max(0.0, spread) / (count - 1) / bottom**2)
+        return Summary(count, ratio, max(0.0, spread) / (count - 1) / bottom**2, bottom)
 
 
 def _finite(outcomes: Iterable[float]) -> list[float]:

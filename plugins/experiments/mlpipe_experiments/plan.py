@@ -50,14 +50,14 @@ class Metric(_Part):
 
 
 class Guardrail(_Part):
-    """A metric that must not become worse by more than a margin; more of it is worse.
+    """A share that must not become larger by more than a margin.
 
-    As the share of requests that fail, or that take longer than a second.
+    As that of requests that fail, or that take longer than a second.
     """
 
     metric: str = Field(min_length=1, description="Its name.")
-    margin: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        description="By how much a treatment's mean may be larger than the control's."
+    margin: Annotated[float, Field(ge=0, lt=1)] = Field(
+        description="By how much a treatment's share may be larger than the control's."
     )
     alpha: _Probability = Field(
         default=0.05, description="How often a treatment within the margin may be stopped."

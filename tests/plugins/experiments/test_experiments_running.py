@@ -24,7 +24,7 @@ LATENCY = {"metric": "latency", "margin": 0.01, "seconds": 0.5}
 @pytest.fixture
 def begin(tmp_path: Path) -> Callable[..., Experiment]:
     def begin(salt: str = "churn", **more: Any) -> Experiment:
-        return keeping.begin(tmp_path, "churn", salt, plan(**more), tmp_path / "invocations.jsonl")
+        return keeping.begin(tmp_path, "churn", salt, plan(**more), Path("invocations.jsonl"))
 
     return begin
 
@@ -77,6 +77,15 @@ def test_there_is_no_such_experiment(begin: Callable[..., Experiment], tmp_path:
     begin()
     with pytest.raises(UserError, match="Experiments here: churn"):
         keeping.newest(tmp_path, "other")
+
+
+def test_a_project_may_be_moved(begin: Callable[..., Experiment], tmp_path: Path) -> None:
+    answer(begin(), "champion", key="ann")
+    other = tmp_path.with_name("elsewhere")
+    tmp_path.rename(other)
+    found = keeping.newest(other, "churn")
+    assert found.records == other / "invocations.jsonl"
+    assert join(found).observed.assigned["champion"] == 1
 
 
 # -- outcomes -------------------------------------------------------------------------------

@@ -96,8 +96,34 @@ def test_guardrails(rate: float, margin: float, breached: bool, held: bool) -> N
 
 def test_a_guardrail_where_all_units_are_alike() -> None:
     same, other = Summary(1000, 0.0, 0.0), Summary(1000, 1.0, 0.0)
-    assert worse(same, other, 0.5, 0.05, 1000) == (0.0, 1.0)
-    assert worse(same, same, 0.5, 0.05, 1000) == (1.0, 0.0)
+    over, under = worse(same, other, 0.5, 0.05, 1000)
+    assert over < 1e-6
+    assert under == 1
+    over, under = worse(same, same, 0.5, 0.05, 1000)
+    assert over == 1
+    assert under < 1e-6
+    assert worse(same, same, 0.0, 0.05, 1000) == (1.0, 1.0)  # nothing shows that it is not worse
+
+
+def test_that_nothing_failed_is_no_certainty() -> None:
+    """At a true difference of the margin, 100 units without a failure are no surprise."""
+    control, treatment = Summary(900, 0.0, 0.0), Summary(100, 0.0, 0.0)
+    _, under = worse(control, treatment, 0.005, 0.05, 1000)
+    assert 0.995**100 > 0.6
+    assert under > 0.5
+
+
+def test_several_events_of_a_unit_count() -> None:
+    one, many = Summary(1000, 0.0, 0.0), Summary(1000, 0.0, 0.0, events=20.0)
+    assert worse(many, many, 0.01, 0.05, 2000)[1] < worse(one, one, 0.01, 0.05, 2000)[1]
+
+
+def test_few_units_do_not_speak_for_their_own_spread() -> None:
+    many, few = Summary(9000, 1.0, 9.0), Summary(1000, 0.8, 1.0)
+    found = difference(many, few, 0.05, 10_000)
+    pooled = (8999 * 9.0 + 999 * 1.0) / 9998 * (1 / 9000 + 1 / 1000)
+    wanted = half_width(pooled, tuning(10_000, 0.05) * 10_000, 0.05)
+    assert found.upper - found.estimate == pytest.approx(wanted)
 
 
 def test_intervals_become_narrower() -> None:

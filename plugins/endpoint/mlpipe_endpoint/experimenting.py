@@ -1,0 +1,35 @@
+"""Experiments between an endpoint's variants: begun by its deploy, fixed from then on."""
+
+from mlpipe import Action, Stage
+from mlpipe_endpoint.state import EndpointFolder
+from mlpipe_endpoint.values import Deployment
+from mlpipe_experiments import ExperimentPlan, keeping
+
+
+def check(plan: ExperimentPlan, wanted: Deployment, stage: Stage) -> None:
+    """See that no other plan is under way.
+
+    Raises:
+        UserError: One is, with the same salt.
+    """
+    keeping.check(stage.state_dir, wanted.name, wanted.assigned_with, plan)
+
+
+def actions(plan: ExperimentPlan, wanted: Deployment, stage: Stage) -> tuple[Action, ...]:
+    """List what ``begin`` would do.
+
+    Raises:
+        UserError: Another plan is under way with the same salt.
+    """
+    check(plan, wanted, stage)
+    if keeping.is_begun(stage.state_dir, wanted.name, wanted.assigned_with):
+        return ()
+    return (Action("begin", f"experiment on {wanted.name}", plan.metric.name),)
+
+
+def begin(plan: ExperimentPlan, wanted: Deployment, stage: Stage) -> None:
+    """Begin an experiment, unless it runs already."""
+    records = EndpointFolder(stage.state_dir / "endpoints" / wanted.name).invocations
+    place = records.relative_to(stage.state_dir)
+    keeping.begin(stage.state_dir, wanted.name, wanted.assigned_with, plan, place)
+    print(f"experiment {plan.digest()[7:19]}: mlpipe ab status {wanted.name}", flush=True)
