@@ -47,10 +47,6 @@ class Progress:
         """Give the next stage that can run, once; the recipe's order among equals."""
         return self._ready.popleft() if self._ready else None
 
-    def give_back(self, name: str) -> None:
-        """Let a stage be taken again, before all others."""
-        self._ready.appendleft(name)
-
     @property
     def ready(self) -> bool:
         """Whether there is a stage that can run."""

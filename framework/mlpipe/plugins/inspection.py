@@ -77,10 +77,6 @@ class Plugin:
         """Whether it serves every verb through ``call``."""
         return "call" in self.configs
 
-    def registered_verbs(self) -> tuple[Verb, ...]:
-        """Give the verbs that it adds."""
-        return self.own_verbs
-
     def verbs(self) -> Mapping[str, Verb]:
         """Give the verbs that it serves, by name."""
         return self._verbs

@@ -61,10 +61,6 @@ class PluginManager:
         self._loaded[name] = _inspect(name, module, version, distribution="")
         return self._loaded[name]
 
-    def quarantined(self) -> Mapping[str, str]:
-        """Give name and cause of each broken plugin among those asked for so far."""
-        return {name: plugin.cause for name, plugin in self._loaded.items() if plugin.cause}
-
     def _load(self, name: str) -> Plugin:
         if name in _BUILTIN:
             module = import_module(_BUILTIN[name])

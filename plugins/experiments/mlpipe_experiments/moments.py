@@ -6,9 +6,9 @@ pairwise algorithm for computing sample variances", 1979).
 """
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +74,6 @@ class Moments:
         """Give count, mean and variance."""
         spread = self.squares / (self.count - 1) if self.count > 1 else math.inf
         return Summary(self.count, self.mean, spread)
-
-    def to_json(self) -> dict[str, float]:
-        """Give this as JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what ``to_json`` gave."""
-        return cls(int(data["count"]), float(data["mean"]), float(data["squares"]))
 
 
 @dataclass(frozen=True, slots=True)

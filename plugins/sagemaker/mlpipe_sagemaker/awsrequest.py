@@ -19,7 +19,7 @@ from mlpipe_sagemaker import awsspace
 from mlpipe_sagemaker.contract import TrainingJob
 from mlpipe_sagemaker.images import image_uri
 from mlpipe_sagemaker.local import name_in_channel
-from mlpipe_sagemaker.packaging import ARCHIVE, pack_sources
+from mlpipe_sagemaker.packaging import ARCHIVE, REQUIREMENTS, pack_sources
 
 #: Bytes of hyperparameters' texts; the service's own limit.
 _LONGEST = 2500
@@ -171,7 +171,7 @@ def _trainer(job: TrainingJob, settings: Settings, code: str, store: Store) -> A
         given["source_code"] = configs.SourceCode(
             source_dir=code,
             entry_script=job.program,
-            requirements="requirements.txt" if "requirements.txt" in job.sources else None,
+            requirements=REQUIREMENTS if REQUIREMENTS in job.sources else None,
         )
         given["distributed"] = _distributed(job)
     trainer = trainer_class(**{name: value for name, value in given.items() if value is not None})

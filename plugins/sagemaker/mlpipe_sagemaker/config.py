@@ -18,6 +18,7 @@ from mlpipe import (
     Usage,
 )
 from mlpipe_sagemaker.blocks import Compute, Distribution, Framework, TrialBudget
+from mlpipe_sagemaker.packaging import REQUIREMENTS
 from mlpipe_sagemaker.space import Parameter, check_space
 
 HyperparameterName = Annotated[str, Field(min_length=1, max_length=256)]
@@ -28,7 +29,7 @@ CODE, IMAGE, EARLIER = "code", "image", "earlier"
 
 def requirements_beside(script: str) -> str:
     """Give the path of the requirements file that goes with a script, if it is there."""
-    return str(PurePosixPath(script).with_name("requirements.txt"))
+    return str(PurePosixPath(script).with_name(REQUIREMENTS))
 
 
 def _check_within(script: str, source_dir: str | None) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from mlpipe import Input, StageError
 
 ARCHIVE = "sourcedir.tar.gz"
+#: What a script needs, in a file beside it.
+REQUIREMENTS = "requirements.txt"
 _MANIFEST = "mlpipe.json"
 #: Endings of files that a model can be tested with.
 _TABLES = (".csv", ".jsonl", ".parquet")

@@ -11,9 +11,8 @@ from mlpipe import Artifact, Input, Scalar, Target, UserError
 from mlpipe_aws import Settings, Store, client, failing, settings
 from mlpipe_sagemaker.blocks import Compute, Distribution
 from mlpipe_sagemaker.contract import FinishedJob, TrainingJob
-from mlpipe_sagemaker.packaging import ARCHIVE, unpack_sources
+from mlpipe_sagemaker.packaging import ARCHIVE, REQUIREMENTS, unpack_sources
 
-REQUIREMENTS = "requirements.txt"
 _CODE = "code"
 #: Channels of what starts a script, and the script's own: no data.
 _NO_DATA = (_CODE, "sm_drivers", "mlpipe_start")

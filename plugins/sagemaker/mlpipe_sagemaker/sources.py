@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlpipe.errors import StageError
-
-_REQUIREMENTS = "requirements.txt"
+from mlpipe_sagemaker.packaging import REQUIREMENTS
 
 
 def collect(script: str, root: Path, source_dir: str | None) -> tuple[str, dict[str, Path]]:
@@ -38,9 +37,9 @@ def collect(script: str, root: Path, source_dir: str | None) -> tuple[str, dict[
     if source_dir is not None:
         return entry.name, dict(_files(root / source_dir))
     sources = _Tracer(entry.parent, root).trace(entry)
-    requirements = entry.with_name(_REQUIREMENTS)
+    requirements = entry.with_name(REQUIREMENTS)
     if requirements.is_file():
-        sources[_REQUIREMENTS] = requirements
+        sources[REQUIREMENTS] = requirements
     return entry.name, sources
 
 

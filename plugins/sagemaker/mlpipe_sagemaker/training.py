@@ -5,10 +5,8 @@ from pathlib import Path, PurePosixPath
 from mlpipe import Input, Stage, StageError, StageResult, Target
 from mlpipe_sagemaker.config import CODE, EARLIER, IMAGE, TrainConfig
 from mlpipe_sagemaker.contract import FinishedJob, Trainer, TrainingJob
-from mlpipe_sagemaker.packaging import digests_of, program_of, unpack_sources
+from mlpipe_sagemaker.packaging import REQUIREMENTS, digests_of, program_of, unpack_sources
 from mlpipe_sagemaker.sources import collect
-
-_REQUIREMENTS = "requirements.txt"
 
 
 def run(config: TrainConfig, stage: Stage) -> StageResult:
@@ -47,10 +45,10 @@ def describe(config: TrainConfig, stage: Stage) -> TrainingJob:
         StageError: The script, the package or the image is not there.
     """
     program, sources, code = _code(config, stage)
-    has_requirements = config.requirements and _REQUIREMENTS in sources
+    has_requirements = config.requirements and REQUIREMENTS in sources
     if config.requirements and not has_requirements:
         raise StageError(
-            f"there is no {_REQUIREMENTS} beside the script",
+            f"there is no {REQUIREMENTS} beside the script",
             where="with.requirements",
             fix="Write one, or leave requirements out.",
         )
@@ -73,7 +71,7 @@ def describe(config: TrainConfig, stage: Stage) -> TrainingJob:
         algorithm=config.algorithm,
         environment=stage.env,
         python=config.python,
-        requirements=_REQUIREMENTS if has_requirements else None,
+        requirements=REQUIREMENTS if has_requirements else None,
         container=config.container,
         distribution=config.distribution,
         compute=config.compute,

@@ -125,7 +125,6 @@ def test_a_broken_plugin_is_quarantined_with_its_cause(install: Install, case: s
     manager = PluginManager.discover()
     broken = manager.get(case)
     assert cause in str(broken.cause)
-    assert manager.quarantined() == {case: broken.cause}
     assert manager.get("acme").cause is None
     with pytest.raises(Broken, match="is quarantined"):
         broken.hooks()

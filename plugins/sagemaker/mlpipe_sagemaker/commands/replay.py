@@ -31,7 +31,8 @@ def replay(
 ) -> None:
     """Run a training job of SageMaker's again here, with its data, code and hyperparameters."""
     from mlpipe import project_root
-    from mlpipe_sagemaker.replaying import REQUIREMENTS, fetch, find, train
+    from mlpipe_sagemaker.packaging import REQUIREMENTS
+    from mlpipe_sagemaker.replaying import fetch, find, train
 
     root = project_root(Path.cwd())
     noted = find(root, run, stage)
