@@ -71,7 +71,7 @@ def skewed(sigma: float, effect: float) -> dict[str, Any]:
 
 
 def looked_at(made: ExperimentPlan, effect: float, random: np.random.Generator) -> Looks:
-    total = size(made).anytime
+    total = size(made).horizon
     counts, sums, squares = [], [], []
     for variant, shift in (("a", 0.0), ("b", effect)):
         daily = max(1, round(total * made.share(variant) / DAYS))
@@ -105,10 +105,13 @@ def outcomes(
 
 
 def decided(made: ExperimentPlan, looks: Looks) -> Array:
-    """Tell at which looks an experiment would be decided, as ``difference`` does."""
-    r = tuning(planned(made, "b"), made.alpha_of_each) * looks.units
-    found: Array = (log_evidence(looks.z, r) >= -math.log(ALPHA)) & (looks.fewer >= LEAST)
-    return found
+    """Tell at which looks an experiment would be decided, as ``decide`` does; the last closes."""
+    alpha = made.alpha_of_part
+    r = tuning(planned(made, "b"), alpha) * looks.units
+    found = np.asarray(log_evidence(looks.z, r) >= -math.log(alpha))
+    found[:, -1] |= np.abs(looks.z[:, -1]) > stats.norm.isf(alpha / 2)
+    enough: Array = np.logical_and(found, looks.fewer >= LEAST)
+    return enough
 
 
 def peeked(looks: Looks) -> Array:
@@ -146,7 +149,7 @@ def test_looking_every_day(
     kind = f"{name} {100 * (1 - share):.0f}/{100 * share:.0f}"
     highest = stats.beta.ppf(0.95, wrong.sum() + 1, EXPERIMENTS - wrong.sum())
     show(
-        f"  {kind:<22} {size(made).anytime:6,} units: decided without effect {wrong.mean():.4f} "
+        f"  {kind:<22} {size(made).horizon:6,} units: decided without effect {wrong.mean():.4f} "
         f"(below {highest:.4f}), promoted {promoted.mean():.4f}, z-test {peer.mean():.3f}; "
         f"power {found.mean():.3f}, once at the end {once.mean():.3f}; ends after {days:.2f}"
     )
@@ -154,7 +157,19 @@ def test_looking_every_day(
     assert at_most(int(promoted.sum()), ALPHA / 2)
     assert peer.mean() > 4 * ALPHA
     assert found.mean() > 0.75 * once.mean()
-    assert found.mean() > made.power - 0.02
+    assert found.mean() > made.power - 0.05  # skewed outcomes of few units cost some
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1], ids=["50/50", "90/10"])
+def test_at_the_size_of_a_single_test(share: float, show: Callable[[str], None]) -> None:
+    """Who has only as many units as one test needs loses little by looking every day."""
+    enough = size(plan(share, **BINARY)).fixed
+    made, random = plan(share, **BINARY, horizon=enough), np.random.default_rng(10)
+    apart = looked_at(made, made.effect, random)
+    found = (decided(made, apart) & (apart.z > 0)).any(axis=1)
+    once = apart.plain[:, -1] > stats.norm.isf(ALPHA / 2)
+    show(f"  {enough:,} units: power {found.mean():.3f}, once at the end {once.mean():.3f}")
+    assert found.mean() > 0.75 * once.mean()
 
 
 @pytest.mark.parametrize("share", [0.5, 0.1], ids=["50/50", "90/10"])

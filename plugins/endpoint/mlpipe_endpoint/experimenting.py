@@ -3,7 +3,7 @@
 from mlpipe import Action, Stage
 from mlpipe_endpoint.state import EndpointFolder
 from mlpipe_endpoint.values import Deployment
-from mlpipe_experiments import ExperimentPlan, keeping
+from mlpipe_experiments import ExperimentPlan, keeping, showing
 
 
 def check(plan: ExperimentPlan, wanted: Deployment, stage: Stage) -> None:
@@ -24,12 +24,14 @@ def actions(plan: ExperimentPlan, wanted: Deployment, stage: Stage) -> tuple[Act
     check(plan, wanted, stage)
     if keeping.is_begun(stage.state_dir, wanted.name, wanted.assigned_with):
         return ()
-    return (Action("begin", f"experiment on {wanted.name}", plan.metric.name),)
+    detail = f"{plan.metric.name}, at most {showing.takes(plan)}"
+    return (Action("begin", f"experiment on {wanted.name}", detail),)
 
 
 def begin(plan: ExperimentPlan, wanted: Deployment, stage: Stage) -> None:
     """Begin an experiment, unless it runs already."""
     records = EndpointFolder(stage.state_dir / "endpoints" / wanted.name).invocations
     place = records.relative_to(stage.state_dir)
-    keeping.begin(stage.state_dir, wanted.name, wanted.assigned_with, plan, place)
+    promoting = f"mlpipe endpoint promote {wanted.name}"
+    keeping.begin(stage.state_dir, wanted.name, wanted.assigned_with, plan, place, promoting)
     print(f"experiment {plan.digest()[7:19]}: mlpipe ab status {wanted.name}", flush=True)

@@ -37,8 +37,7 @@ def plan(name: Name) -> None:
     """Show what was decided before, and how many units it takes."""
     from mlpipe_experiments.showing import plan_lines
 
-    for line in plan_lines(_experiment(name).plan):
-        typer.echo(line)
+    _say(plan_lines(_experiment(name).plan))
 
 
 @app.command()
@@ -62,25 +61,84 @@ def record(
 
 
 @app.command()
-def status(
-    name: Name,
-    as_json: AsJson = False,
-    final: Annotated[
-        bool, typer.Option("--final", help="This is the last look: no more units come.")
-    ] = False,
-) -> None:
+def status(name: Name, as_json: AsJson = False) -> None:
     """Show how an experiment stands, and what follows; as often as one likes."""
     from mlpipe_experiments import showing
-    from mlpipe_experiments.joining import join
-    from mlpipe_experiments.verdict import decide
+    from mlpipe_experiments.deciding import standing
 
     experiment = _experiment(name)
-    joined = join(experiment)
-    verdict = decide(experiment.plan, joined.observed, final=final)
+    found = standing(experiment)
     if as_json:
-        typer.echo(json.dumps(showing.facts(experiment, joined, verdict), indent=2))
+        typer.echo(json.dumps(showing.facts(experiment, found), indent=2))
+    else:
+        _say(showing.status_lines(experiment, found))
+
+
+@app.command()
+def decide(
+    name: Name,
+    undecided: Annotated[
+        bool, typer.Option("--undecided", help="End it also where nothing is decided yet.")
+    ] = False,
+) -> None:
+    """End an experiment with its verdict, for good. At its horizon this is the closing look."""
+    from dataclasses import replace
+
+    from mlpipe import StageError
+    from mlpipe_experiments import showing
+    from mlpipe_experiments.deciding import conclude
+
+    experiment = _experiment(name)
+    if experiment.ending is not None:
+        _say(showing.ending_lines(experiment, experiment.ending))
         return
-    for line in showing.status_lines(experiment, joined, verdict):
+    found, ending = conclude(experiment, undecided=undecided)
+    if ending is None:
+        raise StageError(
+            f"nothing is decided yet: {found.verdict.reason}",
+            where=f"experiment on {name}",
+            fix=f"Wait for {found.missing:,} more units, or end it now without a verdict: "
+            "--undecided",
+        )
+    _say(showing.status_lines(replace(experiment, ending=ending), found))
+
+
+@app.command()
+def simulate(
+    name: Name,
+    experiments: Annotated[int, typer.Option(min=10, help="How many, each way.")] = 300,
+    looks: Annotated[int, typer.Option(min=1, help="How often each is looked at.")] = 20,
+    seed: Annotated[int, typer.Option(help="Where the random numbers start.")] = 0,
+) -> None:
+    """Try the plan on recorded units of the control: how often it is wrong, how soon right."""
+    from mlpipe_experiments.joining import join
+    from mlpipe_experiments.showing import simulated_lines
+    from mlpipe_experiments.simulating import simulate
+
+    experiment = _experiment(name)
+    made, units = experiment.plan, join(experiment).units
+    nothing, some = (
+        simulate(made, units, effect, experiments=experiments, looks=looks, seed=seed)
+        for effect in (0.0, made.effect)
+    )
+    _say(simulated_lines(made, nothing, some))
+
+
+@app.command()
+def report(
+    name: Name,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The file to write.", show_default=False)
+    ] = None,
+) -> None:
+    """Write a page about an experiment: effect, split and guardrails as they went."""
+    from mlpipe_experiments import reporting
+
+    typer.echo(reporting.write(_experiment(name), out))
+
+
+def _say(lines: list[str]) -> None:
+    for line in lines:
         typer.echo(line)
 
 

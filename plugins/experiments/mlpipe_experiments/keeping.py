@@ -7,7 +7,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,23 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """How an experiment ended.
+
+    Attributes:
+        when: Unix time in seconds. Requests that came later are no part of it.
+        kind: The verdict's, or ``stopped`` where it ended without one.
+        winner: The variant to promote, or ``None``.
+        reason: Why, in words.
+    """
+
+    when: float
+    kind: str
+    winner: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Experiment:
     """An experiment that was begun.
 
@@ -43,6 +60,8 @@ class Experiment:
         since: When it began, as Unix time in seconds.
         records: The file of invocations, one JSON line each.
         plan: What was decided before.
+        promoting: The command that promotes a winner.
+        ending: How it ended, if it has.
     """
 
     folder: Path
@@ -51,6 +70,23 @@ class Experiment:
     since: float
     records: Path
     plan: ExperimentPlan
+    promoting: str
+    ending: Ending | None
+
+    def covers(self, when: float) -> bool:
+        """Tell whether a request of that time, in Unix seconds, belongs to it."""
+        return self.since <= when and (self.ending is None or when < self.ending.when)
+
+    def end(self, ending: Ending) -> Ending:
+        """End it, for good; give how it ended, which may have been before."""
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            path = self.folder / "end.json"
+            if not path.exists():
+                _write(path, asdict(ending))
+        found = _ending(self.folder)
+        assert found is not None  # it is there now, and nobody takes it away
+        return found
 
     def record(self, outcomes: Iterable[Outcome], batch: str) -> int:
         """Add outcomes; give how many.
@@ -101,7 +137,9 @@ class Experiment:
                     yield json.loads(line)
 
 
-def begin(state_dir: Path, name: str, salt: str, plan: ExperimentPlan, records: Path) -> Experiment:
+def begin(
+    state_dir: Path, name: str, salt: str, plan: ExperimentPlan, records: Path, promoting: str
+) -> Experiment:
     """Begin an experiment, unless it runs already.
 
     Args:
@@ -110,6 +148,7 @@ def begin(state_dir: Path, name: str, salt: str, plan: ExperimentPlan, records: 
         salt: With which keys are assigned.
         plan: What was decided before.
         records: The file of invocations, below ``state_dir``: a project may be moved.
+        promoting: The command that promotes a winner.
 
     Raises:
         UserError: One with another plan runs with this salt.
@@ -123,6 +162,7 @@ def begin(state_dir: Path, name: str, salt: str, plan: ExperimentPlan, records: 
             "salt": salt,
             "since": time.time(),
             "records": str(records),
+            "promoting": promoting,
             "digest": plan.digest(),
             "plan": plan.model_dump(mode="json"),
         }
@@ -183,14 +223,29 @@ def _read(folder: Path) -> Experiment:
     try:
         facts = json.loads(path.read_text("utf-8"))
         plan = ExperimentPlan.model_validate(facts["plan"])
-        records = folder.parents[2] / facts["records"]
-        digest, since = facts["digest"], float(facts["since"])
-        found = Experiment(folder, facts["name"], facts["salt"], since, records, plan)
+        digest = facts["digest"]
+        found = Experiment(
+            folder=folder,
+            name=facts["name"],
+            salt=facts["salt"],
+            since=float(facts["since"]),
+            records=folder.parents[2] / facts["records"],
+            plan=plan,
+            promoting=facts["promoting"],
+            ending=_ending(folder),
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"cannot be used: {error}", where=str(path)) from error
     if plan.digest() != digest:
         raise UserError("was changed after the experiment began", where=str(path))
     return found
+
+
+def _ending(folder: Path) -> Ending | None:
+    try:
+        return Ending(**json.loads((folder / "end.json").read_text("utf-8")))
+    except FileNotFoundError:
+        return None
 
 
 def _write(path: Path, facts: Mapping[str, Any]) -> None:

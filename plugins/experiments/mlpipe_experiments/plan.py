@@ -7,6 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+#: Guardrails that invocations answer by themselves.
+ERROR_RATE, LATENCY = "error_rate", "latency"
+
 _Probability = Annotated[float, Field(gt=0, lt=1)]
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -68,7 +71,7 @@ class Guardrail(_Part):
 
     @model_validator(mode="after")
     def _has_a_limit(self) -> Self:
-        if (self.metric == "latency") != (self.seconds is not None):
+        if (self.metric == LATENCY) != (self.seconds is not None):
             raise ValueError("seconds goes with the metric latency: give both or neither")
         return self
 
@@ -97,6 +100,11 @@ class ExperimentPlan(_Part):
     units_a_day: _Positive | None = Field(
         default=None, description="All variants together; for the days that it will take."
     )
+    horizon: Annotated[int, Field(gt=0)] | None = Field(
+        default=None,
+        description="Units of all variants after which it ends. As many as the power needs, when "
+        "left out.",
+    )
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
@@ -124,9 +132,12 @@ class ExperimentPlan(_Part):
         return tuple(name for name in self.weights if name != self.control)
 
     @property
-    def alpha_of_each(self) -> float:
-        """The part of ``alpha`` that the comparison of one treatment has (Bonferroni)."""
-        return self.alpha / len(self.treatments)
+    def alpha_of_part(self) -> float:
+        """The part of ``alpha`` that either half of a treatment's comparison has (Bonferroni).
+
+        One half is for all looks while the experiment runs, the other for the one at its end.
+        """
+        return self.alpha / len(self.treatments) / 2
 
     def share(self, variant: str) -> float:
         """Give a variant's planned share of all units."""

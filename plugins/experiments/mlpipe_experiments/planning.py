@@ -5,7 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mlpipe_experiments.plan import ExperimentPlan
-from mlpipe_experiments.sequential import half_width, tuning
+
+#: Where intervals are narrowest, as a part of the horizon: decisions before the end come sooner
+#: than with 1, and the experiment as a whole loses nothing, as its end has a look of its own.
+NARROWEST = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,40 +16,39 @@ class Size:
     """How large an experiment must be.
 
     Attributes:
-        fixed: Units of all variants, were they looked at once, at the end.
-        anytime: The same with looks at any time: what it takes at most. An effect that is larger
-            than the smallest one that matters is found earlier.
-        days: Days that ``anytime`` takes, where the plan says how many units a day has.
+        fixed: Units of all variants that one test at the end would need with all of ``alpha``.
+        horizon: The same for an experiment that may be looked at any time: after so many it ends.
+            An effect that is larger than the smallest one that matters is found earlier.
+        days: Days that the horizon takes, where the plan says how many units a day has.
     """
 
     fixed: int
-    anytime: int
+    horizon: int
     days: float | None
 
 
 def size(plan: ExperimentPlan) -> Size:
-    """Plan an experiment so that it finds its smallest effect as often as its power says."""
-    from scipy.stats import norm
+    """Plan an experiment so that it finds its smallest effect as often as its power says.
 
-    once = float(norm.isf(plan.alpha_of_each / 2))
-    # In units of standard errors, half of an interval does not depend on how many units there
-    # are, where it is narrowest at just that many.
-    always = float(half_width(1.0, tuning(1.0, plan.alpha_of_each), plan.alpha_of_each))
-    anytime = _units(plan, always)
-    days = anytime / plan.units_a_day if plan.units_a_day else None
-    return Size(_units(plan, once), anytime, days)
+    The look at the end has half of ``alpha`` and suffices for that by itself; whatever looks
+    before it find comes on top.
+    """
+    fixed, enough = (_units(plan, part * plan.alpha_of_part) for part in (2, 1))
+    horizon = plan.horizon or enough
+    return Size(fixed, horizon, horizon / plan.units_a_day if plan.units_a_day else None)
 
 
 def planned(plan: ExperimentPlan, treatment: str) -> float:
     """Give the units of control and treatment at which intervals are to be narrowest."""
     both = plan.share(plan.control) + plan.share(treatment)
-    return size(plan).anytime * both
+    return NARROWEST * size(plan).horizon * both
 
 
-def _units(plan: ExperimentPlan, reach: float) -> int:
+def _units(plan: ExperimentPlan, alpha: float) -> int:
     from scipy.stats import norm
 
-    needed = (reach + float(norm.ppf(plan.power))) ** 2 / plan.effect**2
+    reach = float(norm.isf(alpha / 2) + norm.ppf(plan.power))
+    needed = reach**2 / plan.effect**2
     before = plan.metric.baseline
     after = before + plan.sign * plan.effect
     variance: Callable[[float], float] = plan.metric.variance

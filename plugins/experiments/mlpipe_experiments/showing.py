@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from mlpipe_experiments.joining import Joined
-from mlpipe_experiments.keeping import Experiment
+from mlpipe_experiments.deciding import Standing
+from mlpipe_experiments.keeping import Ending, Experiment
 from mlpipe_experiments.plan import ExperimentPlan
 from mlpipe_experiments.planning import size
-from mlpipe_experiments.verdict import Checked, Verdict
+from mlpipe_experiments.simulating import Simulated
+from mlpipe_experiments.verdict import Checked, Observed, Verdict
 
 _DAY = 86_400
 
@@ -17,66 +18,105 @@ _DAY = 86_400
 def plan_lines(plan: ExperimentPlan) -> list[str]:
     """Say what was decided before, and how many units it takes."""
     metric, needed = plan.metric, size(plan)
-    days = f", {needed.days:.1f} days" if needed.days is not None else ""
     about = f"{metric.name} ({metric.kind}, {metric.direction} is better)"
     return [
         f"{about}: {metric.baseline:g} now, {plan.effect:g} would matter",
         f"alpha {plan.alpha:g} · power {plan.power:g} · {_split(plan)}",
-        f"  looked at any time  at most {needed.anytime:,} units{days}",
-        f"  once, at the end    {needed.fixed:,} units",
+        f"ends after {takes(plan)}; may be looked at, and decided, at any time before",
+        f"  a single test at the end alone would need {needed.fixed:,}",
     ]
 
 
-def status_lines(experiment: Experiment, joined: Joined, verdict: Verdict) -> list[str]:
+def takes(plan: ExperimentPlan) -> str:
+    """Say how many units an experiment takes, and how many days."""
+    needed = size(plan)
+    days = f", {needed.days:.1f} days" if needed.days is not None else ""
+    return f"{needed.horizon:,} units{days}"
+
+
+def status_lines(experiment: Experiment, found: Standing) -> list[str]:
     """Say how an experiment stands."""
-    plan, units = experiment.plan, sum(joined.observed.assigned.values())
-    lines = [f"{experiment.name}  {_time(joined)}{units:,} of at most {size(plan).anytime:,} units"]
-    lines.append(f"  split       {_came(plan, joined)}  {_shares(plan, verdict)}")
+    plan, observed, verdict = experiment.plan, found.observed, found.verdict
+    units = len(found.joined.units)
+    lines = [f"{experiment.name}  {_time(found)}{units:,} of at most {found.size.horizon:,} units"]
+    lines.append(f"  split       {_came(plan, observed)}  {_shares(plan, verdict)}")
     for name, effect in verdict.effects.items():
-        means = joined.observed.outcomes
-        reach = f"[{effect.lower:+.4g}, {effect.upper:+.4g}]"
+        means = observed.outcomes
+        kind = "closing" if verdict.closing else "always-valid"
         lines.append(
             f"  {plan.metric.name}  {plan.control} {means[plan.control].mean:.4g}   "
-            f"{name} {means[name].mean:.4g}   {effect.estimate:+.4g}   always-valid {reach}"
+            f"{name} {means[name].mean:.4g}   {effect.estimate:+.4g}   "
+            f"{kind} [{effect.lower:+.4g}, {effect.upper:+.4g}]"
         )
         lines += [f"  {line}" for line in _guardrails(name, verdict.guardrails[name])]
-    if joined.mixed:
-        lines.append(f"  left out    {joined.mixed:,} units that several variants answered")
-    if joined.strange:
-        lines.append(f"  left out    {joined.strange:,} outcomes of units that made no request")
+    if found.joined.mixed:
+        lines.append(f"  left out    {found.joined.mixed:,} units that several variants answered")
+    if found.joined.strange:
+        lines.append(f"  left out    {found.joined.strange:,} outcomes of units without a request")
+    if experiment.ending is not None:
+        return [*lines, *ending_lines(experiment, experiment.ending)]
     lines.append(f"verdict: {verdict.kind}  {verdict.reason}")
-    return lines
+    return [*lines, *_next(experiment, found)]
 
 
-def facts(experiment: Experiment, joined: Joined, verdict: Verdict) -> dict[str, Any]:
-    """Give the same for machines."""
+def ending_lines(experiment: Experiment, ending: Ending) -> list[str]:
+    """Say how an experiment ended, and what comes next."""
+    lines = [f"ended: {ending.kind}  {ending.reason}"]
+    return [*lines, f"  {experiment.promoting}"] if ending.winner else lines
+
+
+def _next(experiment: Experiment, found: Standing) -> list[str]:
+    """Say which command comes next, once there is one."""
+    if found.verdict.kind != "inconclusive" or not found.missing:
+        return [f"  mlpipe ab decide {experiment.name}"]
+    return []
+
+
+def simulated_lines(plan: ExperimentPlan, nothing: Simulated, some: Simulated) -> list[str]:
+    """Say what became of simulated experiments without an effect, and with the smallest one."""
+    most, found = 100 * plan.alpha / 2, plan.sign * plan.effect
+    upto = f"at most {size(plan).horizon:,} units each, drawn from those of {plan.control}"
+    wrong = f"{100 * nothing.promoted:.3g} % promote a treatment (planned: at most {most:.3g} %)"
+    right = f"{100 * some.promoted:.3g} % do (planned: {100 * plan.power:.3g} %)"
+    return [
+        f"{nothing.experiments:,} experiments of {upto}",
+        f"  without any effect  {wrong}",
+        f"  with {found:+g}  {right}, half of all after {some.units:,} units",
+    ]
+
+
+def facts(experiment: Experiment, found: Standing) -> dict[str, Any]:
+    """Give how an experiment stands for machines."""
     return {
         "name": experiment.name,
         "since": experiment.since,
         "plan": experiment.plan.model_dump(mode="json"),
         "digest": experiment.plan.digest(),
-        "units": dict(joined.observed.assigned),
-        "mixed": joined.mixed,
-        "strange": joined.strange,
-        "means": {name: each.mean for name, each in joined.observed.outcomes.items()},
-        "verdict": _finite(asdict(verdict)),
+        "horizon": found.size.horizon,
+        "units": dict(found.observed.assigned),
+        "mixed": found.joined.mixed,
+        "strange": found.joined.strange,
+        "means": {name: each.mean for name, each in found.observed.outcomes.items()},
+        "verdict": _finite(asdict(found.verdict)),
+        "ending": asdict(experiment.ending) if experiment.ending else None,
     }
 
 
-def _time(joined: Joined) -> str:
-    if joined.first is None or joined.last is None:
+def _time(found: Standing) -> str:
+    units = found.joined.units
+    if not units:
         return "no requests yet · "
-    return f"day {math.floor((joined.last - joined.first) / _DAY) + 1} · "
+    return f"day {math.floor((units[-1].arrived - units[0].arrived) / _DAY) + 1} · "
 
 
 def _split(plan: ExperimentPlan) -> str:
     return " · ".join(f"{name} {100 * plan.share(name):.4g} %" for name in plan.weights)
 
 
-def _came(plan: ExperimentPlan, joined: Joined) -> str:
-    total = sum(joined.observed.assigned.values()) or 1
+def _came(plan: ExperimentPlan, observed: Observed) -> str:
+    total = sum(observed.assigned.values()) or 1
     return " · ".join(
-        f"{name} {100 * joined.observed.assigned[name] / total:.4g} %" for name in plan.weights
+        f"{name} {100 * observed.assigned[name] / total:.4g} %" for name in plan.weights
     )
 
 

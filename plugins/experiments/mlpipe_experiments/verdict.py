@@ -8,7 +8,7 @@ from typing import Literal
 from mlpipe_experiments.moments import Summary
 from mlpipe_experiments.plan import ExperimentPlan, Guardrail
 from mlpipe_experiments.planning import planned
-from mlpipe_experiments.sequential import Interval, difference, worse
+from mlpipe_experiments.sequential import Interval, difference, difference_once, worse
 from mlpipe_experiments.splitting import Shares, shares
 
 Kind = Literal["promote", "keep", "inconclusive", "invalid"]
@@ -58,6 +58,7 @@ class Verdict:
         effects: The difference to the control, by treatment.
         guardrails: By treatment.
         shares: Whether units came as planned.
+        closing: Whether this is what the look at the end says.
     """
 
     kind: Kind
@@ -66,29 +67,34 @@ class Verdict:
     effects: Mapping[str, Interval]
     guardrails: Mapping[str, tuple[Checked, ...]]
     shares: Shares
+    closing: bool
 
 
-def decide(plan: ExperimentPlan, observed: Observed, *, final: bool = False) -> Verdict:
-    """Decide an experiment, at any time, as often as one likes.
+def decide(plan: ExperimentPlan, observed: Observed, *, closing: bool = False) -> Verdict:
+    """Decide an experiment, at any time, as often as one likes; and once at its end.
 
     Without any effect, and whatever is looked at when, a treatment is promoted at most as often as
-    the plan's ``alpha`` says. No part of it is kept for another test at the end.
+    the plan's ``alpha`` says: half of it goes to all looks while the experiment runs, the other
+    half to the closing look.
 
     Args:
         plan: What was decided before.
         observed: What was seen since.
-        final: Whether this is the last look, after which the experiment ends.
+        closing: Whether this is the look at the end: at just the units of the plan's horizon, no
+            matter what was seen before.
     """
     found = shares(observed.assigned, plan.weights)
-    effects = {name: _effect(plan, observed, name) for name in plan.treatments}
+    effects = {name: _effect(plan, observed, name, closing) for name in plan.treatments}
     checked = {name: _guardrails(plan, observed, name) for name in plan.treatments}
-    kind, reason, winner = _judge(plan, observed, found, effects, checked, final)
-    return Verdict(kind, reason, winner, effects, checked, found)
+    kind, reason, winner = _judge(plan, observed, found, effects, checked, closing)
+    return Verdict(kind, reason, winner, effects, checked, found, closing)
 
 
-def _effect(plan: ExperimentPlan, observed: Observed, treatment: str) -> Interval:
+def _effect(plan: ExperimentPlan, observed: Observed, treatment: str, closing: bool) -> Interval:
     before, after = observed.outcomes[plan.control], observed.outcomes[treatment]
-    return difference(before, after, plan.alpha_of_each, planned(plan, treatment))
+    if closing:
+        return difference_once(before, after, plan.alpha_of_part)
+    return difference(before, after, plan.alpha_of_part, planned(plan, treatment))
 
 
 def _guardrails(plan: ExperimentPlan, observed: Observed, treatment: str) -> tuple[Checked, ...]:
@@ -117,10 +123,11 @@ def _judge(
     found: Shares,
     effects: Mapping[str, Interval],
     checked: Mapping[str, tuple[Checked, ...]],
-    final: bool,
+    closing: bool,
 ) -> tuple[Kind, str, str | None]:
-    if found.mismatch(plan.alpha_of_shares, final=final):
+    if found.mismatch(plan.alpha_of_shares, final=closing):
         return "invalid", _shares_text(plan, observed, found), None
+    texts = {name: _effect_text(plan, effect, closing) for name, effect in effects.items()}
     better = {
         name: effect
         for name, effect in effects.items()
@@ -128,26 +135,23 @@ def _judge(
     }
     if better:
         winner = max(better, key=lambda name: plan.sign * better[name].estimate)
-        return "promote", _effect_text(plan, winner, effects[winner]), winner
-    reasons = {name: _against(plan, name, effects[name], checked[name]) for name in effects}
-    if all(reasons.values()):
-        return "keep", "; ".join(reasons.values()), None
-    open_ = [name for name, reason in reasons.items() if not reason]
-    text = "; ".join(_effect_text(plan, name, effects[name]) for name in open_)
-    return "inconclusive", f"{text}{'; no more units come' if final else ''}", None
+        return "promote", f"{winner}: {texts[winner]}", winner
+    against = {name: _against(plan, texts[name], effects[name], checked[name]) for name in effects}
+    if all(against.values()):
+        return "keep", "; ".join(f"{name}: {why}" for name, why in against.items()), None
+    open_ = "; ".join(f"{name}: {texts[name]}" for name, why in against.items() if not why)
+    return "inconclusive", f"{open_}{'; this was the last look' if closing else ''}", None
 
 
 def _against(
-    plan: ExperimentPlan, name: str, effect: Interval, checked: tuple[Checked, ...]
+    plan: ExperimentPlan, text: str, effect: Interval, checked: tuple[Checked, ...]
 ) -> str:
     """Say what speaks against a treatment for good, or nothing."""
     for each in checked:
         if each.state == "breached":
-            return f"{name}: {each.metric} is worse by {each.worse_by:.4g}, more than its margin"
+            return f"{each.metric} is worse by {each.worse_by:.4g}, more than its margin"
     _, upper = _signed(plan, effect)
-    if upper < plan.effect:
-        return f"{_effect_text(plan, name, effect)}: less than {plan.effect:g}, which would matter"
-    return ""
+    return f"{text}: less than {plan.effect:g}, which would matter" if upper < plan.effect else ""
 
 
 def _breached(checked: tuple[Checked, ...]) -> bool:
@@ -160,11 +164,12 @@ def _signed(plan: ExperimentPlan, effect: Interval) -> tuple[float, float]:
     return ends[0], ends[1]
 
 
-def _effect_text(plan: ExperimentPlan, name: str, effect: Interval) -> str:
-    share = 100 * (1 - plan.alpha_of_each)
+def _effect_text(plan: ExperimentPlan, effect: Interval, closing: bool) -> str:
+    share = 100 * (1 - plan.alpha_of_part)
+    kind = "closing" if closing else "always-valid"
     return (
-        f"{name}: {plan.metric.name} {effect.estimate:+.4g}, "
-        f"always-valid {share:.4g} % interval [{effect.lower:+.4g}, {effect.upper:+.4g}]"
+        f"{plan.metric.name} {effect.estimate:+.4g}, "
+        f"{kind} {share:.4g} % interval [{effect.lower:+.4g}, {effect.upper:+.4g}]"
     )
 
 

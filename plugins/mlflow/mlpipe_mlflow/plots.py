@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlpipe import Scalar
-from mlpipe_mlflow.drawing import INK, SOFT, Plot, series
 from mlpipe_mlflow.predictions import Scores
+from mlpipe_pages import INK, SOFT, Plot, series
 
 if TYPE_CHECKING:
     import numpy as np

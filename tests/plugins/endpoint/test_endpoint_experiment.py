@@ -50,7 +50,7 @@ def test_from_the_plan_to_the_verdict(project: Project, pair: dict[str, Path]) -
     lines = said(project, "ab", "plan", "churn").splitlines()
     assert lines[0] == "conversion (binary, increase is better): 0.2 now, 0.2 would matter"
     assert "champion 50 % · challenger 50 %" in lines[1]
-    assert lines[2].startswith("  looked at any time  at most ")
+    assert lines[2].startswith("ends after ")
     assert "no requests yet" in said(project, "ab", "status", "churn")
 
     with ThreadPoolExecutor(8) as pool:

@@ -10,8 +10,7 @@ from scipy import stats
 from statsmodels.stats.power import normal_sample_size_one_tail
 
 from mlpipe_experiments import size
-from mlpipe_experiments.planning import planned
-from mlpipe_experiments.sequential import half_width, tuning
+from mlpipe_experiments.planning import NARROWEST, planned
 from tests.plugins.experiments.experiments_plans import plan
 
 REVENUE = {"name": "revenue", "kind": "continuous", "baseline": 20.0, "deviation": 45.0}
@@ -37,24 +36,31 @@ def test_the_size_for_one_look_is_that_of_another_implementation(more: dict[str,
     assert size(made).fixed == pytest.approx(wanted, rel=1e-6, abs=1)
 
 
-def test_the_size_for_any_look_has_the_planned_power_at_its_end() -> None:
+def test_the_closing_look_has_the_planned_power_by_itself() -> None:
     made = plan()
-    total = size(made).anytime
-    variance = (0.1 * 0.9 + 0.11 * 0.89) / (total / 2)
-    reach = half_width(variance, tuning(total, made.alpha) * total, made.alpha)
-    at_the_end = stats.norm.sf((reach - made.effect) / math.sqrt(variance))
-    assert at_the_end == pytest.approx(made.power, abs=1e-3)
-    assert 1.5 < total / size(made).fixed < 2.2
+    total = size(made).horizon
+    error = math.sqrt((0.1 * 0.9 + 0.11 * 0.89) / (total / 2))
+    closing = stats.norm.sf(stats.norm.isf(made.alpha / 4) - made.effect / error)
+    assert closing == pytest.approx(made.power, abs=1e-3)
+    assert 1.15 < total / size(made).fixed < 1.25
+
+
+def test_the_horizon_may_be_given() -> None:
+    made = plan(horizon=5000, units_a_day=1000)
+    assert (size(made).horizon, size(made).days) == (5000, 5.0)
+    assert size(made).fixed == size(plan()).fixed
+    with pytest.raises(ValidationError, match="greater than 0"):
+        plan(horizon=0)
 
 
 def test_days_and_several_treatments() -> None:
     two = plan(units_a_day=5000)
-    assert size(two).days == size(two).anytime / 5000
+    assert size(two).days == size(two).horizon / 5000
     assert size(plan()).days is None
     three = plan(weights={"champion": 50, "one": 25, "two": 25})
-    assert three.alpha_of_each == 0.025
+    assert three.alpha_of_part == 0.0125
     assert size(three).fixed > 2 * size(two).fixed / 1.5
-    assert planned(three, "one") == pytest.approx(0.75 * size(three).anytime)
+    assert planned(three, "one") == pytest.approx(0.75 * NARROWEST * size(three).horizon)
 
 
 def test_a_plan_has_a_digest_of_its_own() -> None:

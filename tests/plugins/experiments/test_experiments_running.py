@@ -13,20 +13,14 @@ import pytest
 from mlpipe import UserError
 from mlpipe_experiments import keeping
 from mlpipe_experiments.assignment import fingerprint
+from mlpipe_experiments.deciding import conclude, standing
 from mlpipe_experiments.joining import join
-from mlpipe_experiments.keeping import Experiment, Outcome
+from mlpipe_experiments.keeping import Ending, Experiment, Outcome
 from mlpipe_experiments.reading import record_file
-from tests.plugins.experiments.experiments_plans import plan
+from mlpipe_experiments.tallying import looks, observe
+from tests.plugins.experiments.experiments_recorded import fill, seen
 
 LATENCY = {"metric": "latency", "margin": 0.01, "seconds": 0.5}
-
-
-@pytest.fixture
-def begin(tmp_path: Path) -> Callable[..., Experiment]:
-    def begin(salt: str = "churn", **more: Any) -> Experiment:
-        return keeping.begin(tmp_path, "churn", salt, plan(**more), Path("invocations.jsonl"))
-
-    return begin
 
 
 def answer(experiment: Experiment, variant: str, **more: Any) -> None:
@@ -85,7 +79,7 @@ def test_a_project_may_be_moved(begin: Callable[..., Experiment], tmp_path: Path
     tmp_path.rename(other)
     found = keeping.newest(other, "churn")
     assert found.records == other / "invocations.jsonl"
-    assert join(found).observed.assigned["champion"] == 1
+    assert seen(found).assigned["champion"] == 1
 
 
 # -- outcomes -------------------------------------------------------------------------------
@@ -178,7 +172,7 @@ def test_units_and_outcomes_are_joined(begin: Callable[..., Experiment]) -> None
     units = ["ann", "ann", "r1", "mine", "gus", "nobody"]
     experiment.record([Outcome(unit, 1.0) for unit in units], "all")
     joined = join(experiment)
-    observed = joined.observed
+    observed = observe(experiment.plan, joined.units)
     assert observed.assigned == {"champion": 2, "challenger": 3}
     assert (joined.mixed, joined.strange) == (1, 1)
     means = {name: each.mean for name, each in observed.outcomes.items()}
@@ -186,9 +180,9 @@ def test_units_and_outcomes_are_joined(begin: Callable[..., Experiment]) -> None
     assert observed.guardrails["latency"]["champion"].mean == pytest.approx(3 / 4)
     assert observed.guardrails["error_rate"]["champion"].mean == pytest.approx(1 / 4)
     assert observed.guardrails["error_rate"]["challenger"].mean == pytest.approx(1 / 3)
-    assert joined.first is not None
-    assert joined.last is not None
-    assert experiment.since <= joined.first <= joined.last
+    arrived = [unit.arrived for unit in joined.units]
+    assert experiment.since <= arrived[0]
+    assert arrived == sorted(arrived)
 
 
 def test_numbers_and_ratios_add_up_by_unit(begin: Callable[..., Experiment]) -> None:
@@ -200,12 +194,83 @@ def test_numbers_and_ratios_add_up_by_unit(begin: Callable[..., Experiment]) -> 
         for key in ("ann", "bob"):
             answer(experiment, "champion", key=key)
         experiment.record([Outcome("ann", 3.0, 4.0), Outcome("ann", 1.0, 6.0)], "all")
-        found = join(experiment).observed.outcomes["champion"]
+        found = seen(experiment).outcomes["champion"]
         assert found.count == 2
         assert found.mean == pytest.approx(2.0 if metric is money else 0.4)
 
 
 def test_before_the_first_request(begin: Callable[..., Experiment]) -> None:
-    joined = join(begin())
-    assert joined.observed.assigned == {"champion": 0, "challenger": 0}
-    assert joined.first is None
+    experiment = begin()
+    assert seen(experiment).assigned == {"champion": 0, "challenger": 0}
+    assert list(looks(experiment.plan, join(experiment).units, 10)) == []
+
+
+def test_looking_again_adds_up_to_looking_once(begin: Callable[..., Experiment]) -> None:
+    for kind in ("binary", "ratio"):
+        more = {} if kind == "binary" else {"deviation": 1.0}
+        metric = {"name": "clicks", "kind": kind, "baseline": 0.5, **more}
+        experiment = begin(salt=kind, metric=metric, effect=0.4, guardrails=[LATENCY])
+        experiment.records.unlink(missing_ok=True)
+        for number in range(30):
+            variant = ("champion", "challenger")[number % 2]
+            answer(experiment, variant, key=f"u{number}", latency=number / 30)
+        experiment.record([Outcome(f"u{n}", float(n % 3 > 0), 2.0) for n in range(30)], "all")
+        units = join(experiment).units
+        found = list(looks(experiment.plan, units, 7))
+        assert [look.units for look in found] == [4, 8, 12, 17, 21, 25, 30]
+        whole = observe(experiment.plan, units)
+        last = found[-1].observed
+        assert last.assigned == whole.assigned
+        for name, summary in whole.outcomes.items():
+            assert last.outcomes[name].mean == pytest.approx(summary.mean)
+            assert last.outcomes[name].variance == pytest.approx(summary.variance)
+        for name, summary in whole.guardrails["latency"].items():
+            assert last.guardrails["latency"][name].mean == pytest.approx(summary.mean)
+
+
+# -- ending ---------------------------------------------------------------------------------
+
+
+def test_it_ends_once_something_is_decided(begin: Callable[..., Experiment]) -> None:
+    experiment = begin(effect=0.1)
+    fill(experiment, 800, {"champion": 0.1, "challenger": 0.3})
+    found, ending = conclude(experiment, undecided=False)
+    assert found.missing == 0
+    assert ending is not None
+    assert (ending.kind, ending.winner) == ("promote", "challenger")
+    assert experiment.end(Ending(1.0, "keep", None, "other")) == ending  # it has ended already
+    assert keeping.newest(experiment.folder.parents[2], "churn").ending == ending
+
+
+def test_before_the_horizon_nothing_is_decided_by_the_closing_look(
+    begin: Callable[..., Experiment],
+) -> None:
+    experiment = begin(effect=0.05, horizon=1000)
+    rates = {"champion": 0.10, "challenger": 0.15}
+    fill(experiment, 998, rates)
+    found, ending = conclude(experiment, undecided=False)
+    assert (found.verdict.kind, found.missing, ending) == ("inconclusive", 2, None)
+    _, ending = conclude(experiment, undecided=True)
+    assert ending is not None
+    assert (ending.kind, ending.winner) == ("inconclusive", None)
+
+
+def test_the_closing_look_is_of_just_the_planned_units(begin: Callable[..., Experiment]) -> None:
+    experiment = begin(effect=0.05, horizon=1000)
+    fill(experiment, 1200, {"champion": 0.10, "challenger": 0.16})
+    assert standing(experiment).verdict.kind == "inconclusive"
+    found, ending = conclude(experiment, undecided=False)
+    assert found.verdict.closing
+    assert sum(found.observed.assigned.values()) == 1000
+    assert ending is not None
+    assert (ending.kind, ending.winner) == ("promote", "challenger")
+    assert "closing 97.5 % interval [+0.0" in ending.reason
+
+
+def test_what_comes_after_the_end_is_no_part_of_it(begin: Callable[..., Experiment]) -> None:
+    experiment = begin()
+    answer(experiment, "champion", key="ann")
+    experiment.end(Ending(time.time(), "stopped", None, "promoted by hand"))
+    answer(experiment, "challenger", key="bob", time=time.time() + 1)
+    ended = keeping.newest(experiment.folder.parents[2], "churn")
+    assert seen(ended).assigned == {"champion": 1, "challenger": 0}

@@ -34,7 +34,11 @@ def judged(*rates: float, errors: tuple[float, ...] = (), **more: Any) -> Verdic
 @pytest.mark.parametrize(
     ("rates", "kind", "reason"),
     [
-        ((0.100, 0.112), "promote", "challenger: conversion +0.012, always-valid 95 % interval [+"),
+        (
+            (0.100, 0.112),
+            "promote",
+            "challenger: conversion +0.012, always-valid 97.5 % interval [+",
+        ),
         ((0.100, 0.088), "keep", "less than 0.01, which would matter"),
         ((0.100, 0.1005), "keep", "less than 0.01, which would matter"),
         ((0.100, 0.106), "inconclusive", "challenger: conversion +0.006"),
@@ -82,7 +86,7 @@ def test_wrong_shares_make_everything_else_invalid() -> None:
     assert "champion 51.8750% of 50.0000%" in found.reason
     slightly = Observed({"champion": 40_500, "challenger": 39_500}, observed.outcomes)
     assert decide(made, slightly).kind == "promote"
-    assert decide(made, slightly, final=True).kind == "invalid"
+    assert decide(made, slightly, closing=True).kind == "invalid"
 
 
 def test_the_best_of_several_treatments() -> None:
@@ -93,9 +97,11 @@ def test_the_best_of_several_treatments() -> None:
     assert judged(0.10, 0.105, 0.08, weights=weights).kind == "inconclusive"
 
 
-def test_at_the_end_it_says_that_nothing_follows() -> None:
-    made = plan()
-    assert decide(made, seen(made, 0.1, 0.106), final=True).reason.endswith("no more units come")
+def test_the_closing_look_says_that_nothing_follows() -> None:
+    made = plan(effect=0.005)
+    assert decide(made, seen(made, 0.1, 0.103), closing=True).reason.endswith(
+        "this was the last look"
+    )
 
 
 def test_before_the_first_units_it_waits() -> None:
