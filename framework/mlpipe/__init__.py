@@ -8,7 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mlpipe.api import promote as promote
+    from mlpipe.api import roll_back as roll_back
     from mlpipe.api import run as run
+    from mlpipe.engine.releasing import Serving as Serving
     from mlpipe.errors import ExitCode as ExitCode
     from mlpipe.errors import GateMissed as GateMissed
     from mlpipe.errors import MlpipeError as MlpipeError
@@ -47,7 +50,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "mlpipe.api": ("run",),
+    "mlpipe.api": ("promote", "roll_back", "run"),
+    "mlpipe.engine.releasing": ("Serving",),
     "mlpipe.errors": ("ExitCode", "GateMissed", "MlpipeError", "StageError", "UserError"),
     "mlpipe.plugins.config": (
         "OPEN",

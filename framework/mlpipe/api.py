@@ -1,17 +1,22 @@
-"""Running recipes from Python."""
+"""Running recipes, and putting releases into service, from Python."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mlpipe.engine import releasing
 from mlpipe.engine.execute import Options, execute
+from mlpipe.engine.releasing import Serving
 from mlpipe.engine.reporting import Reporter, RunResult
 from mlpipe.engine.session import session
 from mlpipe.plan.make import make
 from mlpipe.plugins.manager import PluginManager
 from mlpipe.recipe.load import find, from_model, load
 from mlpipe.recipe.models import Recipe
+from mlpipe.store import opened
+from mlpipe.store.naming import choose
+from mlpipe.types import Release
 
 
 def run(
@@ -50,13 +55,48 @@ def run(
     else:
         path = find(str(recipe), Path.cwd())
         loaded = load(path, params=overrides, target=target, plugins=plugins)
-    with session(loaded, plugins, read_only=False) as opened:
+    with session(loaded, plugins, read_only=False) as ready:
         return execute(
-            make(opened.assessor),
-            opened.assessor,
-            opened.store,
+            make(ready.assessor),
+            ready.assessor,
+            ready.store,
             plugins,
-            opened.executor,
+            ready.executor,
             Options(jobs or os.cpu_count() or 1, keep_going),
             reporter,
         )
+
+
+def promote(release: Release, root: str | Path) -> Serving:
+    """Put a new release of something that is in service into its place, outside of a run.
+
+    It is recorded before, and afterwards; in between the plugin that made the release before it
+    does what its ``rollback`` hook does. Should this process die meanwhile, the next command
+    completes it.
+
+    Args:
+        release: What is to be in service; the ledger labels it.
+        root: The project's folder.
+
+    Raises:
+        UserError: No recipe released anything of that kind and name here.
+        StageError: It is not in service.
+    """
+    with opened(Path(root)) as store:
+        return releasing.promote(store, release)
+
+
+def roll_back(name: str, root: str | Path, *, to: str | None = None) -> Serving:
+    """Put an earlier release into service again, as ``mlpipe rollback`` does.
+
+    Args:
+        name: ``[KIND/]NAME``.
+        root: The project's folder.
+        to: The release's label; the one in service before when left out.
+
+    Raises:
+        UserError: There is no such release.
+        StageError: It is not in service.
+    """
+    with opened(Path(root)) as store:
+        return releasing.roll_back(store, choose(store, name, to))

@@ -7,9 +7,9 @@ import typer
 
 from mlpipe.cli.common import JsonOption, find_project
 from mlpipe.console import Console, moment
-from mlpipe.engine.rollback import find_release, find_service
 from mlpipe.plan.fingerprint import flatten
 from mlpipe.store import opened
+from mlpipe.store.naming import find_release, find_service
 from mlpipe.types import Release
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)

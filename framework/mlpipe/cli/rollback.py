@@ -7,8 +7,9 @@ import typer
 from mlpipe.cli.common import find_project
 from mlpipe.cli.releases import NameArgument
 from mlpipe.console import Console
-from mlpipe.engine.rollback import choose, roll_back
+from mlpipe.engine.releasing import Serving, roll_back
 from mlpipe.store import opened
+from mlpipe.store.naming import choose
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -25,15 +26,19 @@ def rollback(
     console = Console()
     with opened(find_project()) as store:
         release = choose(store, name, to)
-        current = store.releases.current(release.kind, release.name)
-        made_by = store.runs.get(release.run)
-        observers = made_by.observers if made_by else {}
         console.err(f"rolling {release.kind}/{release.name} back to {release.label} …")
-        summary, reports = roll_back(store, release, observers)
-    for text in reports:
+        served = roll_back(store, release)
+    _show(console, served)
+
+
+def _show(console: Console, served: Serving) -> None:
+    """Say what is in service now, and how to go back."""
+    release, previous = served.release, served.previous
+    service = f"{release.kind}/{release.name}"
+    for text in served.reports:
         console.err(f"! {text}")
     console.out(
-        f"{release.kind}/{release.name} is {release.label}" + (f" · {summary}" if summary else "")
+        f"{service} is {release.label}" + (f" · {served.summary}" if served.summary else "")
     )
-    if current is not None and current.label != release.label:
-        console.out(f"way back: mlpipe rollback {release.kind}/{release.name} --to {current.label}")
+    if previous is not None and previous.label != release.label:
+        console.out(f"way back: mlpipe rollback {service} --to {previous.label}")

@@ -75,6 +75,8 @@ def run(
     with session(
         loaded.recipe, loaded.plugins, read_only=False, force=forced, verify=verify
     ) as opened:
+        for text in opened.completed:
+            console.err(f"! {text}")
         result: RunResult = execute(
             make(opened.assessor, selection),
             opened.assessor,

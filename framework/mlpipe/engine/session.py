@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlpipe.engine.outside import WorkerOutside
+from mlpipe.engine.releasing import complete
 from mlpipe.engine.requests import Requests, secret_names
 from mlpipe.engine.workers import Executor, LocalExecutor
 from mlpipe.errors import UserError
@@ -19,13 +20,17 @@ _LOCAL = "local"
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A recipe with its plugins, its project's store, and who judges and runs its stages."""
+    """A recipe with its plugins, its project's store, and who judges and runs its stages.
+
+    ``completed`` says what other commands had left undone, a line each.
+    """
 
     recipe: LoadedRecipe
     plugins: PluginManager
     store: Store
     executor: Executor
     assessor: Assessor
+    completed: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -57,7 +62,8 @@ def session(
         assessor = Assessor(
             recipe, store, plugins, None if offline else outside, force=force, verify=verify
         )
-        yield Session(recipe, plugins, store, executor, assessor)
+        completed = () if read_only else tuple(complete(store))
+        yield Session(recipe, plugins, store, executor, assessor, completed)
 
 
 def _executor(recipe: LoadedRecipe, plugins: PluginManager, store: Store) -> Any:

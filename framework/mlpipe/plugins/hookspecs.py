@@ -101,10 +101,11 @@ def preview(verb: str, config: object, stage: Stage) -> Sequence[Action]:  # typ
 
 @hookspec
 def rollback(release: Release, context: RollbackContext) -> StageResult:  # type: ignore[empty-body]
-    """Put an earlier release into service again, read it back and probe it.
+    """Put a release into service, an earlier one or one that follows; read it back and probe it.
 
-    Called in a worker by ``mlpipe rollback`` for the plugin that made the release. Raises
-    when what is in service afterwards is not that release.
+    Called in a worker by ``mlpipe rollback`` and ``mlpipe.promote`` for the plugin that made the
+    releases; again by the next command where one was killed, so that twice must be the same as
+    once. Raises when what is in service afterwards is not that release.
     """
 
 

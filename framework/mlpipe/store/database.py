@@ -8,10 +8,9 @@ from pathlib import Path
 
 from mlpipe.errors import StoreError
 
-VERSION = 1
 _BUSY_SECONDS = 60
 
-_SCHEMA = """
+_FIRST = """
 CREATE TABLE runs (
     id TEXT PRIMARY KEY, recipe TEXT NOT NULL, path TEXT NOT NULL, target TEXT NOT NULL,
     params TEXT NOT NULL, command TEXT NOT NULL, started REAL NOT NULL, finished REAL,
@@ -48,6 +47,14 @@ CREATE TABLE deployments (
     label TEXT NOT NULL, created REAL NOT NULL, run TEXT NOT NULL, origin TEXT NOT NULL);
 CREATE INDEX deployments_by_name ON deployments (kind, name, sequence);
 """
+_CHANGES = """
+CREATE TABLE changes (
+    kind TEXT NOT NULL, name TEXT NOT NULL, label TEXT NOT NULL, origin TEXT NOT NULL,
+    begun REAL NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID;
+"""
+#: What leads from each format to the next. Those that were shipped are never changed.
+_STEPS = (_FIRST, _CHANGES)
+VERSION = len(_STEPS)
 
 
 class Database:
@@ -122,10 +129,11 @@ class Database:
         execute("PRAGMA synchronous=NORMAL")
         if version < VERSION:
             with self.transaction():
-                if execute("PRAGMA user_version").fetchone() == (0,):
-                    for statement in _SCHEMA.split(";\n"):
+                (version,) = execute("PRAGMA user_version").fetchone()  # others may be quicker
+                for step in _STEPS[version:]:
+                    for statement in step.split(";\n"):
                         execute(statement)
-                    execute(f"PRAGMA user_version={VERSION}")
+                execute(f"PRAGMA user_version={VERSION}")
 
     @contextmanager
     def transaction(self, *, durable: bool = False) -> Iterator[None]:

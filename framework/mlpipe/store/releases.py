@@ -19,11 +19,24 @@ class Deployment:
     Attributes:
         release: What went into service.
         when: Unix time in seconds.
-        origin: ``deploy`` or ``rollback``.
+        origin: ``deploy``, ``promote`` or ``rollback``.
     """
 
     release: Release
     when: float
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A release that a command is putting into service, or was when it died.
+
+    Attributes:
+        release: What is to be in service.
+        origin: ``promote`` or ``rollback``.
+    """
+
+    release: Release
     origin: str
 
 
@@ -56,24 +69,81 @@ class Releases:
             known = self._same(release, payload, run)
             if known is not None:
                 return known, False
-            label = release.label or self._next_label(release)
-            made = replace(release, label=label, plugin=plugin, run=run, created=time.time())
-            self._database.write(
-                "INSERT INTO releases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                made.kind,
-                made.name,
-                label,
-                plugin,
-                json.dumps(
-                    {"name": target.name, "type": target.type, "settings": dict(target.settings)}
-                ),
-                run,
-                made.created,
-                payload,
-                json.dumps(secrets),
-            )
+            facts = {"name": target.name, "type": target.type, "settings": dict(target.settings)}
+            given = replace(release, plugin=plugin, run=run)
+            made = self._insert(given, json.dumps(facts), json.dumps(secrets))
             self.in_service(made, run=run, origin="deploy")
         return made, True
+
+    def begin(self, release: Release, origin: str) -> None:
+        """Record durably that a command puts a release into service, before it does so."""
+        with self._database.transaction(durable=True):
+            self._database.write(
+                "REPLACE INTO changes VALUES (?, ?, ?, ?, ?)",
+                release.kind,
+                release.name,
+                release.label,
+                origin,
+                time.time(),
+            )
+
+    def begin_next(self, release: Release, before: Release) -> Release:
+        """Record a release that follows another, and that a command puts it into service.
+
+        Args:
+            release: What is to be in service; the ledger labels it.
+            before: What is in service: who made it, where and with which secrets stays.
+
+        Returns:
+            The release as recorded; the one that was being put into service before, if it is the
+            same.
+        """
+        with self._database.transaction(durable=True):
+            begun = self.unfinished(release.kind, release.name)
+            if begun is not None and begun.release.payload == release.payload:
+                return begun.release
+            row = self._database.row(
+                "SELECT target, secrets FROM releases WHERE kind = ? AND name = ? AND label = ?",
+                before.kind,
+                before.name,
+                before.label,
+            )
+            assert row is not None  # a release is never taken away
+            given = replace(release, plugin=before.plugin, run=before.run)
+            made = self._insert(given, str(row[0]), str(row[1]))
+            self.begin(made, "promote")
+        return made
+
+    def unfinished(self, kind: str, name: str) -> Change | None:
+        """Give what a command was putting into service when it died, if any."""
+        found = [each for each in self.all_unfinished() if each.release.kind == kind]
+        return next((each for each in found if each.release.name == name), None)
+
+    def all_unfinished(self) -> list[Change]:
+        """Give all that commands were putting into service when they died."""
+        columns = ", ".join(f"r.{column}" for column in _COLUMNS.split(", "))
+        rows = self._database.rows(
+            f"SELECT c.origin, {columns} FROM changes c JOIN releases r USING (kind, name, label)"
+            " ORDER BY c.begun"
+        )
+        return [Change(_release(rest), str(origin)) for origin, *rest in rows]
+
+    def _insert(self, release: Release, target: str, secrets: str) -> Release:
+        label = release.label or self._next_label(release)
+        made = replace(release, label=label, created=time.time())
+        self._database.write(
+            "INSERT INTO releases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            made.kind,
+            made.name,
+            label,
+            made.plugin,
+            target,
+            made.run,
+            made.created,
+            json.dumps(made.payload, sort_keys=True),
+            secrets,
+        )
+        return made
 
     def _same(self, release: Release, payload: str, run: str) -> Release | None:
         if release.label:
@@ -98,8 +168,11 @@ class Releases:
         return f"{release.name}-{number}"
 
     def in_service(self, release: Release, *, run: str, origin: str) -> None:
-        """Record that a release went into service."""
+        """Record that a release went into service; so nothing is being put there any more."""
         with self._database.transaction(durable=True):
+            self._database.write(
+                "DELETE FROM changes WHERE kind = ? AND name = ?", release.kind, release.name
+            )
             self._database.write(
                 "INSERT INTO deployments (kind, name, label, created, run, origin)"
                 " VALUES (?, ?, ?, ?, ?, ?)",

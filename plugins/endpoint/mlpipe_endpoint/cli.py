@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from mlpipe import Serving
     from mlpipe_endpoint.local import LocalBackend
 
 app = typer.Typer(
@@ -85,6 +86,33 @@ def weights(
 
 
 @app.command()
+def promote(
+    name: Name,
+    variant: Annotated[
+        str, typer.Argument(help="Which one. The winner of its experiment when left out.")
+    ] = "",
+) -> None:
+    """Give a variant all traffic: the endpoint's next release, read back and probed."""
+    from mlpipe_endpoint import promoting, views
+
+    backend = _backend()
+    found = views.found(backend, _known(name))
+    _show(promoting.promote(backend.root, found, variant))
+
+
+@app.command()
+def rollback(
+    name: Name,
+    to: Annotated[str, typer.Option(help="The one in service before, if left out.")] = "",
+) -> None:
+    """Put an earlier release into service again: the same as mlpipe rollback endpoint/NAME."""
+    import mlpipe
+    from mlpipe_endpoint.deploying import KIND
+
+    _show(mlpipe.roll_back(f"{KIND}/{_known(name)}", _backend().root, to=to or None))
+
+
+@app.command()
 def logs(
     name: Name,
     lines: Annotated[
@@ -103,6 +131,17 @@ def stop(name: Name) -> None:
     """Stop an endpoint, and wait until it is. Running its recipe starts it again."""
     stopped = _backend().stop(_known(name))
     typer.echo(f"stopped {name}" if stopped else f"{name} was not running")
+
+
+def _show(served: "Serving") -> None:
+    release, previous = served.release, served.previous
+    service = f"{release.kind}/{release.name}"
+    for text in served.reports:
+        typer.echo(f"! {text}", err=True)
+    typer.echo(f"{served.summary}   read back ✓  answers ✓")
+    typer.echo(f"release {release.label}   recorded ✓")
+    if previous is not None and previous.label != release.label:
+        typer.echo(f"way back: mlpipe rollback {service} --to {previous.label}")
 
 
 def _backend() -> "LocalBackend":

@@ -95,15 +95,15 @@ class EndpointConfig(StageConfig):
     traffic: dict[Name, Weight] = Field(
         default_factory=dict,
         description="Share of the traffic for each input, in any unit. May be left out when "
-        "there is one input.",
+        "there is one input. One name more stands for the model that is in service.",
     )
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         default=0, description="0: a free one when the endpoint is created, kept afterwards."
     )
     salt: str = Field(
         default="",
-        description="Another one assigns keys to variants anew, as a new experiment should; the "
-        "endpoint's name when left out.",
+        description="Another one assigns keys to variants anew. When left out: the endpoint's "
+        "name; with an experiment, also its models, so that others begin another one.",
     )
     probe: ProbeConfig | None = Field(
         default=None, description="A request that every variant must answer before it gets traffic."

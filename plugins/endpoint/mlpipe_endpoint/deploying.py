@@ -8,8 +8,11 @@ from mlpipe.errors import StageError
 from mlpipe_endpoint import experimenting, plan
 from mlpipe_endpoint.config import EndpointConfig
 from mlpipe_endpoint.contract import Backend
-from mlpipe_endpoint.values import Deployment, Model, Probe, shares
+from mlpipe_endpoint.values import Deployment, Probe, shares
 from mlpipe_endpoint.wanted import probe_of, wanted_of
+
+#: Of the releases that are made here.
+KIND = "endpoint"
 
 
 def deploy(config: EndpointConfig, stage: Stage) -> StageResult:
@@ -18,13 +21,14 @@ def deploy(config: EndpointConfig, stage: Stage) -> StageResult:
     Raises:
         StageError: The endpoint does not serve what was asked for afterwards.
     """
-    wanted, decided = wanted_of(config, stage), config.plan
-    if decided is not None:
-        experimenting.check(decided, wanted, stage)
     backend = _backend(stage.root, stage.state_dir)
-    with backend.exclusively(wanted.name):
-        settled = plan.settle(wanted, backend.describe(wanted.name))
-        result = _put_in_service(backend, settled, probe_of(config, stage))
+    with backend.exclusively(config.endpoint):
+        found = backend.describe(config.endpoint)
+        wanted = wanted_of(config, stage, found)
+        decided = experimenting.plan_of(config, wanted)
+        if decided is not None:
+            experimenting.check(decided, wanted, stage)
+        result = _put_in_service(backend, plan.settle(wanted, found), probe_of(config, stage))
         if decided is not None:
             experimenting.begin(decided, wanted, stage)
     return result
@@ -32,8 +36,9 @@ def deploy(config: EndpointConfig, stage: Stage) -> StageResult:
 
 def preview(config: EndpointConfig, stage: Stage) -> tuple[Action, ...]:
     """List what ``deploy`` would do."""
-    wanted, decided = wanted_of(config, stage), config.plan
-    found = _backend(stage.root, stage.state_dir).describe(wanted.name)
+    found = _backend(stage.root, stage.state_dir).describe(config.endpoint)
+    wanted = wanted_of(config, stage, found)
+    decided = experimenting.plan_of(config, wanted)
     actions = plan.actions(plan.settle(wanted, found), found)
     return (
         actions if decided is None else (*actions, *experimenting.actions(decided, wanted, stage))
@@ -77,7 +82,7 @@ def _read_back(backend: Backend, wanted: Deployment) -> Deployment:
     if found is None or not found.running:
         raise StageError(f'endpoint "{wanted.name}" stopped again after the deploy')
     now = found.deployment
-    if (now.variants, now.weights, now.salt) != (wanted.variants, wanted.weights, wanted.salt):
+    if replace(now, port=wanted.port) != wanted:
         raise StageError(
             f'endpoint "{wanted.name}" serves {shares(now.weights)} after the deploy, '
             f"wanted {shares(wanted.weights)}",
@@ -87,12 +92,7 @@ def _read_back(backend: Backend, wanted: Deployment) -> Deployment:
 
 
 def _result(now: Deployment) -> StageResult:
-    payload = now.to_json()
-    release = Release(
-        kind="endpoint",
-        name=now.name,
-        payload={key: payload[key] for key in ("variants", "weights", "port", "salt")},
-    )
+    release = Release(kind=KIND, name=now.name, payload=now.payload())
     return StageResult(
         values={"endpoint": now.name, "url": now.url, "port": now.port},
         releases=(release,),
@@ -102,16 +102,11 @@ def _result(now: Deployment) -> StageResult:
 
 def _released(release: Release) -> Deployment:
     try:
-        variants = {
-            name: Model(model["digest"], model["location"])
-            for name, model in release.payload["variants"].items()
-        }
-        weights = {name: float(weight) for name, weight in release.payload["weights"].items()}
-    except (KeyError, TypeError, AttributeError) as error:
+        found = Deployment.from_json({**release.payload, "name": release.name})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StageError(
             f"the release holds no variants and weights ({error!r})",
             where=release.label or release.name,
             fix="Roll back to another one: mlpipe releases list",
         ) from error
-    salt = str(release.payload.get("salt", ""))
-    return Deployment(release.name, variants, weights, declared=weights, salt=salt)
+    return replace(found, port=0)  # the endpoint stays where it is

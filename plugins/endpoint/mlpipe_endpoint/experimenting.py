@@ -1,9 +1,16 @@
 """Experiments between an endpoint's variants: begun by its deploy, fixed from then on."""
 
 from mlpipe import Action, Stage
+from mlpipe_endpoint.config import EndpointConfig
 from mlpipe_endpoint.state import EndpointFolder
 from mlpipe_endpoint.values import Deployment
 from mlpipe_experiments import ExperimentPlan, keeping, showing
+
+
+def plan_of(config: EndpointConfig, wanted: Deployment) -> ExperimentPlan | None:
+    """Give the plan of the experiment, where there is one and all that it compares."""
+    plan = config.plan
+    return plan if plan is not None and plan.weights.keys() <= wanted.variants.keys() else None
 
 
 def check(plan: ExperimentPlan, wanted: Deployment, stage: Stage) -> None:

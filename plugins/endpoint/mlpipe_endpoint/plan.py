@@ -10,16 +10,20 @@ from mlpipe_endpoint.values import Deployment, Found, shares
 def settle(wanted: Deployment, found: Found | None) -> Deployment:
     """Fill in what a recipe leaves to the endpoint as it is.
 
-    The port is kept. So are weights that were changed by hand or by a promotion, for as long
-    as the recipe goes on asking for the same ones: running it again must not undo them.
+    The port is kept. So are weights that were changed by hand, for as long as the recipe goes on
+    asking for the same ones, and by a promotion, for as long as it asks for the same models too:
+    running it again must not undo them.
     """
     if found is None:
         return wanted
     there = found.deployment
-    untouched = wanted.declared == there.declared and wanted.variants.keys() == there.weights.keys()
+    same = wanted.declared == there.declared and wanted.variants.keys() == there.weights.keys()
+    promoted = bool(there.replaced)
+    kept = same and (not promoted or _digests(wanted) == _digests(there))
     return replace(
         wanted,
-        weights=there.weights if untouched else wanted.weights,
+        weights=there.weights if kept else wanted.weights,
+        replaced=there.replaced if kept else {},
         port=wanted.port or there.port,
     )
 
@@ -37,6 +41,10 @@ def actions(wanted: Deployment, found: Found | None) -> tuple[Action, ...]:
     if changes or found.verified:
         return changes
     return (Action("verify", _subject(wanted), "an earlier deploy did not finish"),)
+
+
+def _digests(deployment: Deployment) -> dict[str, str]:
+    return {name: model.digest for name, model in deployment.variants.items()}
 
 
 def _subject(wanted: Deployment) -> str:

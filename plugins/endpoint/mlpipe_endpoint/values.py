@@ -1,7 +1,7 @@
 """What an endpoint is to serve, and what it is found to serve."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 
@@ -35,6 +35,7 @@ class Deployment:
             when somebody has changed those by hand since.
         port: Of the loopback interface; 0 while none has been chosen.
         salt: With which keys are assigned to variants; the endpoint's name when empty.
+        replaced: By variant, the one that was promoted in its place.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Deployment:
     declared: Mapping[str, float]
     port: int = 0
     salt: str = ""
+    replaced: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -66,7 +68,12 @@ class Deployment:
             "declared": dict(self.declared),
             "port": self.port,
             "salt": self.salt,
+            "replaced": dict(self.replaced),
         }
+
+    def payload(self) -> dict[str, Any]:
+        """Give all that it takes to serve this again, as JSON values for a release."""
+        return {key: value for key, value in self.to_json().items() if key != "name"}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -86,6 +93,7 @@ class Deployment:
             declared=dict(data.get("declared", weights)),
             port=int(data["port"]),
             salt=str(data.get("salt", "")),
+            replaced=dict(data.get("replaced", {})),
         )
 
 

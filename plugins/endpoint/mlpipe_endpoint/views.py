@@ -68,13 +68,22 @@ def view(backend: LocalBackend, name: str) -> View:
     Raises:
         UserError: Nothing is known of it.
     """
-    found = backend.describe(name)
-    folder = backend.folder(name)
-    if found is None:
+    there, folder = found(backend, name), backend.folder(name)
+    server = folder.server() if there.running else None
+    return View(there, server.pid if server else None, str(folder.log))
+
+
+def found(backend: LocalBackend, name: str) -> Found:
+    """Give an endpoint as it is.
+
+    Raises:
+        UserError: Nothing is known of it.
+    """
+    there = backend.describe(name)
+    if there is None:
         raise UserError(
             f'the state of endpoint "{name}" cannot be read',
-            where=str(folder.config),
+            where=str(backend.folder(name).config),
             fix="Run its recipe again: the next deploy writes it anew.",
         )
-    server = folder.server() if found.running else None
-    return View(found, server.pid if server else None, str(folder.log))
+    return there

@@ -1,30 +1,66 @@
 """From a stage to the deployment that it asks for."""
 
+import hashlib
 import re
+from collections.abc import Mapping
 
 from mlpipe import Stage
 from mlpipe.errors import StageError
 from mlpipe_endpoint.config import NAME_PATTERN, EndpointConfig
-from mlpipe_endpoint.values import Deployment, Model, Probe
+from mlpipe_endpoint.values import Deployment, Found, Model, Probe
 
 
-def wanted_of(config: EndpointConfig, stage: Stage) -> Deployment:
+def wanted_of(config: EndpointConfig, stage: Stage, found: Found | None) -> Deployment:
     """Read the deployment from a stage's settings and inputs.
+
+    A variant that ``traffic`` names and no input gives is what is in service; it is left out while
+    nothing is.
 
     Raises:
         StageError: Inputs and ``traffic`` do not fit together.
     """
-    names = tuple(stage.inputs)
     where = f"stages.{stage.name}"
-    _check_names(names, where)
-    weights = _weights(config, names, where)
-    variants = {
-        name: Model(stage.inputs[name].artifact.digest, stage.inputs[name].artifact.location)
-        for name in weights
+    given = {
+        name: Model(each.artifact.digest, each.artifact.location)
+        for name, each in stage.inputs.items()
     }
+    _check_names(tuple(given), where)
+    weights = _weights(config, tuple(given), where)
+    models = {name: given.get(name) or _incumbent(name, given, found) for name in weights}
+    variants = {name: model for name, model in models.items() if model is not None}
+    shares = {name: weights[name] for name in variants}
+    if not any(shares.values()):  # what was to have it all is not there yet
+        shares = dict.fromkeys(variants, 1.0)
     return Deployment(
-        config.endpoint, variants, weights, declared=weights, port=config.port, salt=config.salt
+        config.endpoint,
+        variants,
+        shares,
+        declared=shares,
+        port=config.port,
+        salt=_salt(config, variants),
     )
+
+
+def _incumbent(name: str, given: Mapping[str, Model], found: Found | None) -> Model | None:
+    """Give the model in service that new ones are held against."""
+    if found is None:
+        return None
+    there = found.deployment
+    known = there.variants
+    if all(each in known and known[each].digest == given[each].digest for each in given):
+        return known.get(name)  # nothing is new
+    standing = there.replaced.get(name, name)
+    if standing not in known:
+        standing = max(there.weights, key=lambda each: there.weights[each])
+    return known[standing]
+
+
+def _salt(config: EndpointConfig, variants: Mapping[str, Model]) -> str:
+    """Give the salt; with an experiment it is another one for other models."""
+    if config.salt or config.experiment is None:
+        return config.salt
+    models = sorted((name, model.digest) for name, model in variants.items())
+    return f"{config.endpoint} {hashlib.sha256(repr(models).encode()).hexdigest()[:12]}"
 
 
 def probe_of(config: EndpointConfig, stage: Stage) -> Probe | None:
@@ -70,7 +106,7 @@ def _weights(config: EndpointConfig, names: tuple[str, ...], where: str) -> dict
         return {names[0]: 1.0}
     missing = [name for name in names if name not in config.traffic]
     unknown = [name for name in config.traffic if name not in names]
-    if missing or unknown:
+    if missing or len(unknown) > 1:
         faults = [f'"{name}" has no weight' for name in missing]
         faults += [f'"{name}" is not an input' for name in unknown]
         raise StageError(

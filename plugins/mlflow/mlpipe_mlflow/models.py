@@ -53,7 +53,9 @@ def rolled_back(tracker: Tracker, event: Event) -> None:
             _point(tracker, model, event, versions)
 
 
-def _point(tracker: Tracker, model: str, event: Event, versions: Mapping[str, str]) -> None:
+def _point(tracker: Tracker, model: str, event: Event, found: Mapping[str, str]) -> None:
+    replaced = (event.data.get("payload") or {}).get("replaced") or {}
+    versions = {**found, **{old: found[new] for old, new in replaced.items() if new in found}}
     usable = {variant: version for variant, version in versions.items() if can_be_alias(variant)}
     for variant in versions.keys() - usable.keys():
         tracker.context.report(f'MLflow keeps the name "{variant}" for itself: no alias for it')

@@ -210,6 +210,19 @@ def test_facts_of_a_folder_are_kept_until_a_file_in_it_changes(
     assert (look(), look()) == (5, 5)
 
 
+def test_an_older_format_is_brought_up_to_date(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.runs.add(run_row("7f3a"))
+    store.database.write("DROP TABLE changes")
+    store.database._connection.execute("PRAGMA user_version=1")
+    store.close()
+    for _ in range(2):
+        store = Store(tmp_path)
+        assert store.runs.get("7f3a") is not None
+        assert store.releases.all_unfinished() == []
+        store.close()
+
+
 class TestReleases:
     def record(
         self, store: Store, payload: dict[str, object], run: str, label: str = ""
@@ -238,6 +251,22 @@ class TestReleases:
         self.record(store, {"v": 1}, "run1", "1.0.0")
         with pytest.raises(UserError, match=r"release 1\.0\.0 exists and is something else"):
             self.record(store, {"v": 2}, "run2", "1.0.0")
+
+    def test_what_was_begun_is_unfinished_until_something_is_in_service(self, store: Store) -> None:
+        first = self.record(store, {"v": 1}, "run1")
+        wanted = Release("endpoint", "churn", {"v": 2})
+        second = store.releases.begin_next(wanted, first)
+        assert (second.label, second.run, second.plugin) == ("churn-2", "run1", "endpoint")
+        assert store.releases.facts(second) == store.releases.facts(first)
+        assert store.releases.current("endpoint", "churn") == first
+        assert store.releases.begin_next(wanted, first) == second  # the same, begun again
+        assert [(c.release, c.origin) for c in store.releases.all_unfinished()] == [
+            (second, "promote")
+        ]
+        store.releases.begin(first, "rollback")  # takes its place
+        assert [c.release for c in store.releases.all_unfinished()] == [first]
+        self.record(store, {"v": 3}, "run2")
+        assert store.releases.all_unfinished() == []
 
     def test_a_rollback_is_part_of_the_history(self, store: Store) -> None:
         first = self.record(store, {"v": 1}, "run1")

@@ -341,7 +341,7 @@ def test_a_switch_that_nobody_confirmed_is_verified_by_the_next_deploy(
     [
         ((), {}, "at least one model"),
         (("a", "b"), {}, '"a" has no weight, "b" has no weight'),
-        (("a",), {"traffic": {"a": 1, "b": 1}}, '"b" is not an input'),
+        (("a",), {"traffic": {"a": 1, "b": 1, "c": 1}}, '"b" is not an input, "c" is not an input'),
         (("not_this",), {}, "cannot name a variant"),
     ],
 )
@@ -391,3 +391,26 @@ def test_a_probe_file_is_sent_to_every_variant(project: Project, pair: dict[str,
     assert all(record["targeted"] for record in records)
     with pytest.raises(StageError, match=r"cannot read nowhere\.json"):
         project.deploy(pair, traffic=TRAFFIC, probe={"file": "nowhere.json"})
+
+
+# -- what is in service ---------------------------------------------------------------------
+
+
+def test_a_variant_without_an_input_is_what_is_in_service(project: Project) -> None:
+    settings = {"traffic": {"champion": 90, "challenger": 10}}
+
+    def models() -> dict[str, str]:
+        found = project.backend.describe("churn")
+        assert found is not None
+        return {n: Path(m.location).stem[:-4] for n, m in found.deployment.variants.items()}
+
+    red, blue, green = (project.model(name) for name in ("red", "blue", "green"))
+    result = project.deploy({"challenger": red}, **settings)
+    assert result.summary == "challenger 10"
+    assert models() == {"challenger": "red"}
+    assert project.plan({"challenger": red}, **settings) == []
+    project.deploy({"challenger": blue}, **settings)
+    assert models() == {"champion": "red", "challenger": "blue"}
+    assert project.plan({"challenger": blue}, **settings) == []
+    project.deploy({"challenger": green}, **settings)  # blue was never promoted
+    assert models() == {"champion": "red", "challenger": "green"}

@@ -56,7 +56,9 @@ def test_from_the_plan_to_the_verdict(project: Project, pair: dict[str, Path]) -
     with ThreadPoolExecutor(8) as pool:
         headers = [{"X-Mlpipe-Key": user} for user in USERS]
         list(pool.map(lambda each: request(project.port(), headers=each), headers))
-    own = {user: ranked(user, TRAFFIC, "churn")[0] for user in USERS}
+    now = project.backend.describe("churn")
+    assert now is not None
+    own = {user: ranked(user, TRAFFIC, now.deployment.salt)[0] for user in USERS}
     bought = [
         user
         for number, user in enumerate(USERS)
@@ -75,9 +77,39 @@ def test_from_the_plan_to_the_verdict(project: Project, pair: dict[str, Path]) -
     assert facts["verdict"]["winner"] == "challenger"
     assert facts["verdict"]["guardrails"]["challenger"][0]["state"] in ("ok", "unknown")
     assert said(project, "ab", "list") == "churn\n"
+    report = Path(said(project, "ab", "report", "churn").strip())
+    assert "So far: promote." in report.read_text()
+    ended = said(project, "ab", "decide", "churn").splitlines()
+    assert ended[-2].startswith("ended: promote  challenger: conversion +0.4")
+    assert ended[-1] == "  mlpipe endpoint promote churn"
+    assert said(project, "ab", "decide", "churn").splitlines() == ended[-2:]
     twice = mlpipe(project, "ab", "record", "churn", "--file", "bought.csv")
     assert twice.returncode != 0
     assert "were recorded before" in twice.stderr
+
+
+def test_other_models_begin_another_experiment(project: Project, pair: dict[str, Path]) -> None:
+    settings = {"traffic": TRAFFIC, "experiment": EXPERIMENT}
+    project.deploy(pair, **settings)
+    pair["challenger"] = project.model("green")
+    assert project.plan(pair, **settings) == [
+        "update variant challenger",
+        "update salt of churn",
+        "begin experiment on churn",
+    ]
+    project.deploy(pair, **settings)
+    assert len(list((project.root / ".mlpipe" / "experiments" / "churn").iterdir())) == 2
+
+
+def test_an_experiment_waits_for_a_champion(project: Project, pair: dict[str, Path]) -> None:
+    """The first deploy has nothing to compare the challenger with."""
+    settings = {"traffic": TRAFFIC, "experiment": EXPERIMENT}
+    only = {"challenger": pair["champion"]}
+    assert project.plan(only, **settings) == ["create endpoint churn", "create variant challenger"]
+    project.deploy(only, **settings)
+    assert said(project, "ab", "list") == ""
+    project.deploy({"challenger": pair["challenger"]}, **settings)
+    assert said(project, "ab", "list") == "churn\n"
 
 
 def test_a_plan_is_not_changed_while_it_runs(project: Project, pair: dict[str, Path]) -> None:
