@@ -136,6 +136,12 @@ def test_nothing_changed_runs_nothing(settled: Demo) -> None:
     assert sorted((settled.root / ".mlpipe" / "runs").glob("*/observers.log")) == before
 
 
+def test_its_experiment_runs(settled: Demo) -> None:
+    planned = settled.mlpipe("ab", "plan", "diagnosis").splitlines()
+    assert planned[0] == "confirmed (binary, increase is better): 0.94 now, 0.03 would matter"
+    assert "verdict: inconclusive" in settled.mlpipe("ab", "status", "diagnosis")
+
+
 def test_a_stopped_endpoint_is_started_again(settled: Demo) -> None:
     url = settled.url
     settled.mlpipe("endpoint", "stop", "diagnosis")
