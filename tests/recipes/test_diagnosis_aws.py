@@ -38,7 +38,7 @@ def ran(
         project.mlpipe("run", "diagnosis", "--target", "aws")
         yield project, aws_server, attempts
     finally:
-        project.command("mlpipe", "endpoint", "stop", "diagnosis")
+        project.command("mlpipe", "endpoint", "stop", "diagnosis", "--target", "aws")
 
 
 def ended(project: Shipped, *arguments: str) -> dict[str, str]:
@@ -57,10 +57,35 @@ def test_it_trained_and_tuned_at_sagemaker(ran: tuple[Shipped, Aws, Path]) -> No
 
 def test_the_models_answer_as_those_of_a_local_run(ran: tuple[Shipped, Aws, Path]) -> None:
     project, _, _ = ran
-    answer = project.mlpipe(
-        "endpoint", "invoke", "diagnosis", "--file", "recipes/diagnosis/row.json"
-    )
-    assert json.loads(answer) == [1]
+    row = ("--file", "recipes/diagnosis/row.json", "--target", "aws")
+    for variant in ("champion", "challenger"):
+        answer = project.mlpipe("endpoint", "invoke", "diagnosis", *row, "--variant", variant)
+        assert json.loads(answer) == [1]
+
+
+def test_the_endpoint_is_at_sagemaker(ran: tuple[Shipped, Aws, Path]) -> None:
+    project, aws, _ = ran
+    found = aws.client("sagemaker").describe_endpoint(EndpointName="diagnosis")
+    weights = {each["VariantName"]: each["CurrentWeight"] for each in found["ProductionVariants"]}
+    assert (found["EndpointStatus"], weights) == ("InService", {"champion": 90, "challenger": 10})
+    listed = project.mlpipe("endpoint", "list")
+    assert "diagnosis  running" in listed
+    assert "champion 90 · challenger 10" in listed
+
+
+def test_a_promotion_and_the_way_back(ran: tuple[Shipped, Aws, Path]) -> None:
+    project, aws, _ = ran
+
+    def weights() -> dict[str, float]:
+        found = aws.client("sagemaker").describe_endpoint(EndpointName="diagnosis")
+        return {each["VariantName"]: each["CurrentWeight"] for each in found["ProductionVariants"]}
+
+    project.mlpipe("endpoint", "promote", "diagnosis", "challenger", "--target", "aws")
+    assert weights() == {"champion": 0, "challenger": 100}
+    assert ended(project)["endpoint"] == "in place"
+    project.mlpipe("rollback", "endpoint/diagnosis")
+    assert weights() == {"champion": 90, "challenger": 10}
+    assert ended(project)["endpoint"] == "in place"
 
 
 def test_run_again_it_does_nothing(ran: tuple[Shipped, Aws, Path]) -> None:
@@ -69,7 +94,8 @@ def test_run_again_it_does_nothing(ran: tuple[Shipped, Aws, Path]) -> None:
     states = ended(project)
     assert states.pop("endpoint") == "in place"
     assert set(states.values()) == {"cached"}
-    assert len(aws.calls()) == before
+    looks = ("Describe", "List", "Get")
+    assert all(name.startswith(looks) for _, name, _ in aws.calls()[before:])
 
 
 def test_no_other_machine_was_asked_for_anything(ran: tuple[Shipped, Aws, Path]) -> None:
@@ -100,6 +126,9 @@ def test_the_policy_allows_the_calls_that_were_made_and_no_others(
     # "not there" only to who may list. Jobs are stopped with their run.
     silent = {"iam:PassRole", "sagemaker:AddTags", "s3:ListBucket"}
     silent |= {"sagemaker:StopTrainingJob", "sagemaker:StopHyperParameterTuningJob"}
+    # The next deploys change the endpoint.
+    silent |= {"sagemaker:DeleteEndpoint", "sagemaker:UpdateEndpoint"}
+    silent |= {"sagemaker:UpdateEndpointWeightsAndCapacities"}
     assert allowed(policy) - needed <= silent
     for service, name, parameters in made:
         if service == "s3" and parameters["Key"]:

@@ -94,11 +94,13 @@ class Aws:
         )
 
     def doom(self, fate: str) -> None:
-        """Let something happen to the next training job.
+        """Let something happen to the next training job, or to the next update of an endpoint.
 
         Args:
-            fate: ``fail`` (a fault of the service's), ``capacity`` (no instance is free), or
-                ``spot`` (its instances are taken away once it has written a checkpoint).
+            fate: Of a job: ``fail`` (a fault of the service's), ``capacity`` (no instance is free),
+                or ``spot`` (its instances are taken away once it has written a checkpoint). Of an
+                endpoint: ``update-fails`` (it is rolled back, and in service again), or ``stale``
+                (the next descriptions are those from before).
 
         Raises:
             ValueError: There is no such fate.

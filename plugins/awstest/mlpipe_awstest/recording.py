@@ -13,6 +13,8 @@ from botocore.exceptions import UnknownServiceError  # noqa: TID253 - the same
 
 _SCOPE = re.compile(r"Credential=([^/]+)/\d+/[^/]+/([^/]+)/aws4_request")
 _CBOR = re.compile(r"/service/[^/]+/operation/([^/]+)$")
+#: REST services that sign as another one.
+_SIGNED_AS = {"sagemaker": "sagemaker-runtime"}
 _LABEL = re.compile(r"\\{(\w+)(\\\+)?\\}")
 
 
@@ -48,7 +50,7 @@ def call_of(environ: Mapping[str, Any], body: bytes) -> Call:
     fields = dict(parse_qsl(body.decode("latin-1"))) if routes(service) == () else {}
     if "Action" in fields:
         return Call(key, service, fields["Action"], fields)
-    return _routed(environ, key, service)
+    return _routed(environ, key, _SIGNED_AS.get(service, service))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""SageMaker's operations on jobs, which moto answers without running anything."""
+"""SageMaker's operations that moto answers without running anything: jobs and hosting."""
 
 import sys
 import threading
@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+from mlpipe_awstest import hosting
 from mlpipe_awstest.checks import check
 from mlpipe_awstest.cloud import ACCOUNT, REGION, Cloud
 from mlpipe_awstest.containers import programs
 from mlpipe_awstest.describing import describe, summarise
 from mlpipe_awstest.errors import Refused, invalid, not_found
+from mlpipe_awstest.hosting import Hosting
 from mlpipe_awstest.listing import page
 from mlpipe_awstest.rules import check_training, check_tuning, check_warm_start
 from mlpipe_awstest.training import FATES, TrainingJob
@@ -23,13 +25,15 @@ Answer = dict[str, Any]
 
 @dataclass
 class SageMaker:
-    """Training and tuning jobs, by name.
+    """Training and tuning jobs, by name, and hosting.
 
     Attributes:
         cloud: Where their data is.
+        hosting: Models and endpoints.
     """
 
     cloud: Cloud
+    hosting: Hosting = field(init=False)
     _training: dict[str, TrainingJob] = field(default_factory=dict)
     _tuning: dict[str, TuningJob] = field(default_factory=dict)
     _tags: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -38,8 +42,12 @@ class SageMaker:
     _made: int = 0
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
+    def __post_init__(self) -> None:
+        self.hosting = Hosting(self.cloud, self._tags)
+
     def _answers(self) -> Mapping[str, Callable[[Any], Answer]]:
         return {
+            **self.hosting.answers(),
             "CreateTrainingJob": self._create_training,
             "DescribeTrainingJob": lambda request: describe(self._training_job(request)),
             "ListTrainingJobs": self._list_training,
@@ -71,7 +79,10 @@ class SageMaker:
         return None if found is None else found(request)
 
     def doom(self, fate: str) -> None:
-        """Let something happen to the next training job: one of ``FATES``."""
+        """Let something happen to the next training job, or to the next update of an endpoint."""
+        if fate in hosting.FATES:
+            self.hosting.doom(fate)
+            return
         if fate not in FATES:
             raise invalid(f"{fate} is no fate of jobs; there are {', '.join(FATES)}")
         self._fates.append(fate)
@@ -81,7 +92,8 @@ class SageMaker:
         self._images.insert(0, (pattern, python, train))
 
     def reset(self) -> None:
-        """End all jobs and forget them."""
+        """End all jobs and endpoints, and forget them."""
+        self.hosting.reset()
         with self._lock:
             for tuning in self._tuning.values():
                 tuning.kill()

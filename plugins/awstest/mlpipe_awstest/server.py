@@ -78,12 +78,20 @@ class Application:
                 own = self.sagemaker.answer(call.operation, call.parameters)
                 if own is not None:
                     return _json(_whole(own))
+            if call.operation == "InvokeEndpoint":
+                return self._invoke(call, Request(environ))
             response = self._ask_moto(call, environ)
         except Refused as error:
             return refusal(call, error)
         if call.service == "sagemaker" and (said := response.get_json(silent=True)):
             response.set_data(json.dumps(_whole(said)))
         return response
+
+    def _invoke(self, call: Call, request: Request) -> Response:
+        status, body, headers = self.sagemaker.hosting.invoke(
+            call.parameters["EndpointName"], request.get_data(), dict(request.headers)
+        )
+        return Response(body, status, headers)
 
     def _ask_moto(self, call: Call, environ: Any) -> Response:
         what = f"{call.service or 'a request without signature'}: {call.operation or 'what it is'}"

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from mlpipe import MlpipeError, UserError
 from mlpipe.errors import StageError
-from mlpipe_endpoint.local import LocalBackend
 from mlpipe_endpoint.replies import KEY_HEADER, VARIANT_HEADER
+
+#: The variant that a request names.
+TARGET_HEADER = "X-Amzn-SageMaker-Target-Variant"
 
 _TYPES = {
     ".csv": "text/csv",
@@ -60,25 +62,20 @@ def request_from(
     guessed = content_type or _TYPES.get(file.suffix, "application/json")
     headers = {"Content-Type": guessed, "Accept": accept}
     if variant:
-        headers["X-Amzn-SageMaker-Target-Variant"] = variant
+        headers[TARGET_HEADER] = variant
     if key:
         headers[KEY_HEADER] = key
     return Request(body, headers)
 
 
-def invoke(backend: LocalBackend, name: str, request: Request) -> Answered:
-    """Send a request.
+def over_http(name: str, port: int, request: Request) -> Answered:
+    """Send a request to an endpoint of this machine.
 
     Raises:
         StageError: The endpoint does not answer.
         MlpipeError: It answers with an error.
     """
-    found = backend.describe(name)
-    if found is None or not found.running:
-        raise StageError(
-            f'endpoint "{name}" is not running', fix="Start it by running its recipe again."
-        )
-    connection = http.client.HTTPConnection("127.0.0.1", found.deployment.port, timeout=70)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=70)
     try:
         connection.request("POST", f"/endpoints/{name}/invocations", request.body, request.headers)
         answer = connection.getresponse()

@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from mlpipe import Serving
-    from mlpipe_endpoint.local import LocalBackend
+    from mlpipe_endpoint.places import Place
 
 app = typer.Typer(
     name="endpoint",
@@ -20,15 +20,16 @@ app = typer.Typer(
 
 Name = Annotated[str, typer.Argument(help="The endpoint's name.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+OnTarget = Annotated[str, typer.Option("--target", "-t", help="Where it was deployed.")]
 
 
 @app.command("list")
 def list_endpoints(as_json: AsJson = False) -> None:
-    """List the endpoints and whether they run."""
-    from mlpipe_endpoint import views
+    """List the endpoints of all targets, and whether they run."""
+    from mlpipe_endpoint import places, views
 
-    backend = _backend()
-    rows = [views.view(backend, name) for name in backend.names()]
+    found = [_place(target) for target in places.targets(_root())]
+    rows = [views.view(place, name) for place in found for name in place.names()]
     if as_json:
         typer.echo(json.dumps([row.to_json() for row in rows], indent=2))
     else:
@@ -39,11 +40,11 @@ def list_endpoints(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def status(name: Name, as_json: AsJson = False) -> None:
+def status(name: Name, target: OnTarget = "local", as_json: AsJson = False) -> None:
     """Show what an endpoint serves."""
     from mlpipe_endpoint import views
 
-    view = views.view(_backend(), _known(name))
+    view = views.view(_of(name, target), name)
     typer.echo(json.dumps(view.to_json(), indent=2) if as_json else view.page())
 
 
@@ -59,13 +60,14 @@ def invoke(
     accept: Annotated[str, typer.Option(help="The type of answer wanted.")] = "*/*",
     variant: Annotated[str, typer.Option(help="The variant to ask, whatever the weights.")] = "",
     key: Annotated[str, typer.Option(help="Whom it is for: always by the same variant.")] = "",
+    target: OnTarget = "local",
 ) -> None:
     """Send a request: the answer goes to stdout, the variant that gave it to stderr."""
     from mlpipe_endpoint import asking
 
-    backend = _backend()
+    backend = _of(name, target).backend
     request = asking.request_from(file, content_type, accept, variant, key)
-    answer = asking.invoke(backend, _known(name), request)
+    answer = backend.ask(name, request)
     typer.echo(f"variant {answer.variant}", err=True)
     typer.echo(answer.body, nl=sys.stdout.isatty())
 
@@ -76,12 +78,12 @@ def weights(
     shares: Annotated[
         list[str], typer.Argument(help="VARIANT=WEIGHT, any number.", show_default=False)
     ],
+    target: OnTarget = "local",
 ) -> None:
     """Change live weights, as champion=50 challenger=50. Those not named stay."""
     from mlpipe_endpoint import values
 
-    backend = _backend()
-    changed = backend.weigh(_known(name), _weights(shares))
+    changed = _of(name, target).backend.weigh(name, _weights(shares))
     typer.echo(values.shares(changed))
 
 
@@ -91,13 +93,14 @@ def promote(
     variant: Annotated[
         str, typer.Argument(help="Which one. The winner of its experiment when left out.")
     ] = "",
+    target: OnTarget = "local",
 ) -> None:
     """Give a variant all traffic: the endpoint's next release, read back and probed."""
     from mlpipe_endpoint import promoting, views
 
-    backend = _backend()
-    found = views.found(backend, _known(name))
-    _show(promoting.promote(backend.root, found, variant))
+    place = _of(name, target)
+    found = views.found(place.backend, name)
+    _show(promoting.promote(place.root, found, variant))
 
 
 @app.command()
@@ -109,7 +112,7 @@ def rollback(
     import mlpipe
     from mlpipe_endpoint.deploying import KIND
 
-    _show(mlpipe.roll_back(f"{KIND}/{_known(name)}", _backend().root, to=to or None))
+    _show(mlpipe.roll_back(f"{KIND}/{name}", _root(), to=to or None))
 
 
 @app.command()
@@ -119,18 +122,41 @@ def logs(
         int, typer.Option("--lines", "-n", min=0, help="How many, from the end.")
     ] = 50,
 ) -> None:
-    """Show the end of an endpoint's log: what its server and models printed."""
-    path = _backend().folder(_known(name)).log
+    """Show the end of an endpoint's log: what its server and models printed here."""
+    from mlpipe_endpoint import views
+
+    path = Path(views.view(_of(name, "local"), name).log)
     text = path.read_text(errors="replace") if path.exists() else ""
     for line in text.splitlines()[-lines:] if lines else []:
         typer.echo(line)
 
 
 @app.command()
-def stop(name: Name) -> None:
+def stop(name: Name, target: OnTarget = "local") -> None:
     """Stop an endpoint, and wait until it is. Running its recipe starts it again."""
-    stopped = _backend().stop(_known(name))
+    stopped = _of(name, target).backend.stop(name)
     typer.echo(f"stopped {name}" if stopped else f"{name} was not running")
+
+
+@app.command()
+def gc(
+    target: OnTarget = "aws",
+    yes: Annotated[bool, typer.Option("--yes", help="Delete them; else they are listed.")] = False,
+) -> None:
+    """Find what was made at SageMaker for endpoints and none uses any more."""
+    from mlpipe_endpoint import awssweeping
+    from mlpipe_endpoint.aws import AwsBackend
+
+    backend = _place(target).backend
+    found = awssweeping.orphans(backend) if isinstance(backend, AwsBackend) else []
+    for orphan in found:
+        if yes:
+            orphan.delete()
+        typer.echo(f"{'deleted' if yes else 'unused'}  {orphan.kind}  {orphan.name}")
+    if not found:
+        typer.echo("Nothing is unused.", err=True)
+    elif not yes:
+        typer.echo("To delete them: --yes", err=True)
 
 
 def _show(served: "Serving") -> None:
@@ -144,14 +170,13 @@ def _show(served: "Serving") -> None:
         typer.echo(f"way back: mlpipe rollback {service} --to {previous.label}")
 
 
-def _backend() -> "LocalBackend":
+def _root() -> Path:
     from mlpipe import UserError
-    from mlpipe_endpoint.local import LocalBackend
 
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / ".mlpipe").is_dir():
-            return LocalBackend(folder, folder / ".mlpipe" / "endpoints")
+            return folder
     raise UserError(
         "no project here: neither this folder nor one above it holds .mlpipe/",
         where=str(here),
@@ -159,14 +184,23 @@ def _backend() -> "LocalBackend":
     )
 
 
-def _known(name: str) -> str:
+def _place(target: str) -> "Place":
+    from mlpipe_endpoint.places import Place
+
+    return Place(_root(), target)
+
+
+def _of(name: str, target: str) -> "Place":
+    """Give the place of an endpoint that is known there."""
     from mlpipe import UserError
 
-    names = _backend().names()
+    place = _place(target)
+    assert place.backend is not None  # or the target is unknown, and that was said
+    names = place.names()
     if name not in names:
         known = f"Endpoints here: {', '.join(names)}." if names else "There are none here."
         raise UserError(f'unknown endpoint "{name}"', fix=known)
-    return name
+    return place
 
 
 def _weights(shares: list[str]) -> dict[str, float]:

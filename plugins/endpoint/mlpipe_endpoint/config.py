@@ -13,7 +13,8 @@ from pydantic import (
     model_validator,
 )
 
-from mlpipe import Declares, InputFile, StageConfig
+from mlpipe import Declares, InputFile, Permission, StageConfig, Target
+from mlpipe_endpoint.hostingconfig import Hosting
 from mlpipe_experiments import ExperimentPlan, Guardrail, Metric
 
 #: SageMaker's rule for names of endpoints and production variants.
@@ -108,6 +109,9 @@ class EndpointConfig(StageConfig):
     probe: ProbeConfig | None = Field(
         default=None, description="A request that every variant must answer before it gets traffic."
     )
+    hosting: Hosting | None = Field(
+        default=None, description="At SageMaker: what the variants run in. Needed there only."
+    )
     experiment: ExperimentBlock | None = Field(
         default=None, description="What is to be decided between the variants, and how surely."
     )
@@ -135,6 +139,14 @@ class EndpointConfig(StageConfig):
     def plan(self) -> ExperimentPlan | None:
         """The experiment's plan, where there is one."""
         return self._plan(self.experiment) if self.experiment is not None else None
+
+    def permissions(self, target: Target, inputs: Mapping[str, str]) -> tuple[Permission, ...]:
+        """What making and changing an endpoint takes; and what its containers do."""
+        if target.type != "aws" or self.hosting is None:
+            return ()
+        from mlpipe_endpoint.awspermissions import to_deploy
+
+        return to_deploy(target, self.endpoint, self.hosting, probed=self.probe is not None)
 
     def declares(self, inputs: Mapping[str, str]) -> Declares:
         """A deploy makes no artifact and no metric; its values say where the endpoint is."""

@@ -1,8 +1,11 @@
 """What a place that serves endpoints must be able to do."""
 
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
 
+from mlpipe import Action
+from mlpipe_endpoint.asking import Answered, Request
 from mlpipe_endpoint.values import Deployment, Found, Probe
 
 
@@ -15,6 +18,10 @@ class Backend(Protocol):
 
     def describe(self, name: str) -> Found | None:
         """Look at an endpoint, read-only; ``None`` when there is none."""
+        ...
+
+    def actions(self, wanted: Deployment, found: Found | None) -> tuple[Action, ...]:
+        """List what ``apply`` and ``confirm`` would change, by read-only looks; in order."""
         ...
 
     def apply(self, wanted: Deployment, found: Found | None, probe: Probe | None) -> None:
@@ -33,6 +40,35 @@ class Backend(Protocol):
         Raises:
             StageError: It does not.
         """
+        ...
+
+    def address(self, deployment: Deployment) -> str:
+        """Give what an SDK takes as its ``endpoint_url``."""
+        ...
+
+    def ask(self, name: str, request: Request) -> Answered:
+        """Send a request.
+
+        Raises:
+            StageError: The endpoint does not answer.
+            MlpipeError: It answers with an error.
+        """
+        ...
+
+    def records(self, name: str) -> Path:
+        """Give the file of an endpoint's invocations, one JSON line each."""
+        ...
+
+    def weigh(self, name: str, weights: dict[str, float]) -> dict[str, float]:
+        """Change live weights of some variants; give all of them afterwards.
+
+        Raises:
+            StageError: The endpoint is not there, or refuses them.
+        """
+        ...
+
+    def stop(self, name: str) -> bool:
+        """Stop an endpoint and wait until it is gone; says whether it was there."""
         ...
 
     def confirm(self, name: str) -> None:

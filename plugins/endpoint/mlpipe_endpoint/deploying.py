@@ -1,11 +1,10 @@
 """Describe, plan, execute, read back, probe: the same for every backend."""
 
 from dataclasses import replace
-from pathlib import Path
 
-from mlpipe import Action, Release, RollbackContext, Stage, StageResult
+from mlpipe import Action, Release, RollbackContext, Stage, StageResult, Target
 from mlpipe.errors import StageError
-from mlpipe_endpoint import experimenting, plan
+from mlpipe_endpoint import experimenting, places, plan
 from mlpipe_endpoint.config import EndpointConfig
 from mlpipe_endpoint.contract import Backend
 from mlpipe_endpoint.values import Deployment, Probe, shares
@@ -21,25 +20,27 @@ def deploy(config: EndpointConfig, stage: Stage) -> StageResult:
     Raises:
         StageError: The endpoint does not serve what was asked for afterwards.
     """
-    backend = _backend(stage.root, stage.state_dir)
+    backend = places.backend(stage.target, stage.root, stage.state_dir)
     with backend.exclusively(config.endpoint):
         found = backend.describe(config.endpoint)
         wanted = wanted_of(config, stage, found)
         decided = experimenting.plan_of(config, wanted)
         if decided is not None:
             experimenting.check(decided, wanted, stage)
+        places.remember(stage.target, stage.state_dir)
         result = _put_in_service(backend, plan.settle(wanted, found), probe_of(config, stage))
         if decided is not None:
-            experimenting.begin(decided, wanted, stage)
+            experimenting.begin(decided, wanted, stage, backend.records(wanted.name))
     return result
 
 
 def preview(config: EndpointConfig, stage: Stage) -> tuple[Action, ...]:
     """List what ``deploy`` would do."""
-    found = _backend(stage.root, stage.state_dir).describe(config.endpoint)
+    backend = places.backend(stage.target, stage.root, stage.state_dir)
+    found = backend.describe(config.endpoint)
     wanted = wanted_of(config, stage, found)
     decided = experimenting.plan_of(config, wanted)
-    actions = plan.actions(plan.settle(wanted, found), found)
+    actions = backend.actions(plan.settle(wanted, found), found)
     return (
         actions if decided is None else (*actions, *experimenting.actions(decided, wanted, stage))
     )
@@ -52,29 +53,32 @@ def rollback(release: Release, context: RollbackContext) -> StageResult:
         StageError: The release cannot be served; what was serving still is.
     """
     wanted = _released(release)
-    backend = _backend(context.root, context.state_dir)
+    _check_place(wanted, release, context.target)
+    backend = places.backend(context.target, context.root, context.state_dir)
     with backend.exclusively(wanted.name):
         return _put_in_service(backend, wanted, None)
 
 
-def _backend(root: Path, state_dir: Path) -> Backend:
-    """Give what serves: this machine, under any target."""
-    from mlpipe_endpoint.local import LocalBackend
-
-    return LocalBackend(root, state_dir / "endpoints")
+def _check_place(wanted: Deployment, release: Release, target: Target) -> None:
+    if bool(wanted.hosting) != (target.type == places.AWS):
+        raise StageError(
+            f'release {release.label} is not for target "{target.name}"',
+            where=f"endpoint {wanted.name}",
+            fix="Run the recipe on the target that is meant; then repeat.",
+        )
 
 
 def _put_in_service(backend: Backend, wanted: Deployment, probe: Probe | None) -> StageResult:
     found = backend.describe(wanted.name)
     if found is not None:
         wanted = replace(wanted, port=wanted.port or found.deployment.port)
-    for action in plan.actions(wanted, found):
+    for action in backend.actions(wanted, found):
         print(action.summary, flush=True)
     backend.apply(wanted, found, probe)
     now = _read_back(backend, wanted)
     backend.check(now, probe)
     backend.confirm(now.name)
-    return _result(now)
+    return _result(now, backend.address(now))
 
 
 def _read_back(backend: Backend, wanted: Deployment) -> Deployment:
@@ -91,10 +95,10 @@ def _read_back(backend: Backend, wanted: Deployment) -> Deployment:
     return now
 
 
-def _result(now: Deployment) -> StageResult:
+def _result(now: Deployment, address: str) -> StageResult:
     release = Release(kind=KIND, name=now.name, payload=now.payload())
     return StageResult(
-        values={"endpoint": now.name, "url": now.url, "port": now.port},
+        values={"endpoint": now.name, "url": address, "port": now.port},
         releases=(release,),
         summary=shares(now.weights),
     )

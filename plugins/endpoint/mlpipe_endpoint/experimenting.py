@@ -1,8 +1,10 @@
 """Experiments between an endpoint's variants: begun by its deploy, fixed from then on."""
 
+from pathlib import Path
+
 from mlpipe import Action, Stage
 from mlpipe_endpoint.config import EndpointConfig
-from mlpipe_endpoint.state import EndpointFolder
+from mlpipe_endpoint.places import LOCAL
 from mlpipe_endpoint.values import Deployment
 from mlpipe_experiments import ExperimentPlan, keeping, showing
 
@@ -35,10 +37,11 @@ def actions(plan: ExperimentPlan, wanted: Deployment, stage: Stage) -> tuple[Act
     return (Action("begin", f"experiment on {wanted.name}", detail),)
 
 
-def begin(plan: ExperimentPlan, wanted: Deployment, stage: Stage) -> None:
+def begin(plan: ExperimentPlan, wanted: Deployment, stage: Stage, records: Path) -> None:
     """Begin an experiment, unless it runs already."""
-    records = EndpointFolder(stage.state_dir / "endpoints" / wanted.name).invocations
     place = records.relative_to(stage.state_dir)
     promoting = f"mlpipe endpoint promote {wanted.name}"
+    if stage.target.name != LOCAL:
+        promoting += f" --target {stage.target.name}"
     keeping.begin(stage.state_dir, wanted.name, wanted.assigned_with, plan, place, promoting)
     print(f"experiment {plan.digest()[7:19]}: mlpipe ab status {wanted.name}", flush=True)

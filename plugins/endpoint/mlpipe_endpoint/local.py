@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlpipe import Action
 from mlpipe.errors import StageError
-from mlpipe_endpoint import control, processes, versions
+from mlpipe_endpoint import control, plan, processes, versions
+from mlpipe_endpoint.asking import TARGET_HEADER, Answered, Request, over_http
 from mlpipe_endpoint.state import EndpointFolder, ServerProcess
 from mlpipe_endpoint.values import Deployment, Found, Probe
 
@@ -64,6 +66,14 @@ class LocalBackend:
             return Found(Deployment.from_json(answer["deployment"]), True, answer["verified"])
         return folder.deployment()
 
+    def actions(self, wanted: Deployment, found: Found | None) -> tuple[Action, ...]:
+        """List the changes of what is served, and of who serves it."""
+        return plan.actions(wanted, found)
+
+    def address(self, deployment: Deployment) -> str:
+        """Give the server's address."""
+        return url_of(deployment)
+
     def apply(self, wanted: Deployment, found: Found | None, probe: Probe | None) -> None:
         """Have the server load, try and switch.
 
@@ -96,7 +106,7 @@ class LocalBackend:
             headers = {
                 "Content-Type": probe.content_type,
                 "Accept": probe.accept,
-                "X-Amzn-SageMaker-Target-Variant": variant,
+                TARGET_HEADER: variant,
             }
             path, who = f"/endpoints/{deployment.name}/invocations", f'variant "{variant}"'
             _expect_ok(deployment, "POST", path, who, probe.body, headers)
@@ -104,6 +114,19 @@ class LocalBackend:
     def confirm(self, name: str) -> None:
         """Tell the server, which writes it down."""
         self._ask(name, "confirm")
+
+    def ask(self, name: str, request: Request) -> Answered:
+        """Send a request over HTTP."""
+        found = self.describe(name)
+        if found is None or not found.running:
+            raise StageError(
+                f'endpoint "{name}" is not running', fix="Start it by running its recipe again."
+            )
+        return over_http(name, found.deployment.port, request)
+
+    def records(self, name: str) -> Path:
+        """Give the file that the server writes."""
+        return self.folder(name).invocations
 
     def weigh(self, name: str, weights: dict[str, float]) -> dict[str, float]:
         """Change live weights.
@@ -163,6 +186,11 @@ class LocalBackend:
             raise StageError(error.what, where=error.where, fix=fix) from error
 
 
+def url_of(deployment: Deployment) -> str:
+    """Give the address of an endpoint of this machine."""
+    return f"http://127.0.0.1:{deployment.port}"
+
+
 def _lives(server: ServerProcess) -> bool:
     return processes.identity(server.pid) == server.identity
 
@@ -203,7 +231,7 @@ def _expect_ok(
         answer = connection.getresponse()
         text = answer.read().decode(errors="replace")
     except OSError as error:
-        raise StageError(f"{who} does not answer at {deployment.url}: {error}") from error
+        raise StageError(f"{who} does not answer at {url_of(deployment)}: {error}") from error
     finally:
         connection.close()
     if answer.status != 200:

@@ -36,6 +36,7 @@ class Deployment:
         port: Of the loopback interface; 0 while none has been chosen.
         salt: With which keys are assigned to variants; the endpoint's name when empty.
         replaced: By variant, the one that was promoted in its place.
+        hosting: The recipe's block on hosting, where the endpoint is at SageMaker.
     """
 
     name: str
@@ -45,11 +46,7 @@ class Deployment:
     port: int = 0
     salt: str = ""
     replaced: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def url(self) -> str:
-        """The address that an SDK takes as its ``endpoint_url``."""
-        return f"http://127.0.0.1:{self.port}"
+    hosting: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def assigned_with(self) -> str:
@@ -69,6 +66,7 @@ class Deployment:
             "port": self.port,
             "salt": self.salt,
             "replaced": dict(self.replaced),
+            "hosting": dict(self.hosting),
         }
 
     def payload(self) -> dict[str, Any]:
@@ -94,6 +92,7 @@ class Deployment:
             port=int(data["port"]),
             salt=str(data.get("salt", "")),
             replaced=dict(data.get("replaced", {})),
+            hosting=dict(data.get("hosting", {})),
         )
 
 

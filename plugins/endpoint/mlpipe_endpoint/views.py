@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlpipe import UserError
+from mlpipe_endpoint.contract import Backend
 from mlpipe_endpoint.local import LocalBackend
+from mlpipe_endpoint.places import Place
 from mlpipe_endpoint.values import Deployment, Found, shares
 
 
@@ -14,11 +16,13 @@ class View:
 
     Attributes:
         found: What it is.
+        url: Where it answers.
         pid: Its server's process number, while it runs.
         log: Where its log is.
     """
 
     found: Found
+    url: str
     pid: int | None
     log: str
 
@@ -33,13 +37,13 @@ class View:
     def line(self) -> str:
         """The endpoint in one line."""
         now = self._deployment
-        return f"{now.name}  {self._state}  {now.url}  {shares(now.weights)}"
+        return f"{now.name}  {self._state}  {self.url}  {shares(now.weights)}"
 
     def page(self) -> str:
         """All about the endpoint, a line a fact."""
         now = self._deployment
         head = f"{now.name}  {self._state}" + (f" (process {self.pid})" if self.pid else "")
-        lines = [head, f"  url      {now.url}"]
+        lines = [head, f"  url      {self.url}"]
         width = max((len(name) for name in now.variants), default=0)
         for name, model in now.variants.items():
             lines.append(f"  variant  {name:<{width}}  {now.weights[name]:g}  model {model.short}")
@@ -55,25 +59,30 @@ class View:
         return {
             **now.to_json(),
             "state": self._state,
-            "url": now.url,
+            "url": self.url,
             "pid": self.pid,
             "verified": self.found.verified,
             "log": self.log,
         }
 
 
-def view(backend: LocalBackend, name: str) -> View:
+def view(place: Place, name: str) -> View:
     """Look at an endpoint.
 
     Raises:
         UserError: Nothing is known of it.
     """
-    there, folder = found(backend, name), backend.folder(name)
+    backend = place.backend
+    there = found(backend, name)
+    address = backend.address(there.deployment)
+    if not isinstance(backend, LocalBackend):
+        return View(there, address, None, f"aws logs tail /aws/sagemaker/Endpoints/{name}")
+    folder = backend.folder(name)
     server = folder.server() if there.running else None
-    return View(there, server.pid if server else None, str(folder.log))
+    return View(there, address, server.pid if server else None, str(folder.log))
 
 
-def found(backend: LocalBackend, name: str) -> Found:
+def found(backend: Backend, name: str) -> Found:
     """Give an endpoint as it is.
 
     Raises:
@@ -82,8 +91,7 @@ def found(backend: LocalBackend, name: str) -> Found:
     there = backend.describe(name)
     if there is None:
         raise UserError(
-            f'the state of endpoint "{name}" cannot be read',
-            where=str(backend.folder(name).config),
-            fix="Run its recipe again: the next deploy writes it anew.",
+            f'the state of endpoint "{name}" cannot be read, or it is gone',
+            fix="Run its recipe again: the next deploy makes it anew.",
         )
     return there

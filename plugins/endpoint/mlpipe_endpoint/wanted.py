@@ -3,10 +3,12 @@
 import hashlib
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from mlpipe import Stage
 from mlpipe.errors import StageError
 from mlpipe_endpoint.config import NAME_PATTERN, EndpointConfig
+from mlpipe_endpoint.places import AWS
 from mlpipe_endpoint.values import Deployment, Found, Model, Probe
 
 
@@ -38,7 +40,28 @@ def wanted_of(config: EndpointConfig, stage: Stage, found: Found | None) -> Depl
         declared=shares,
         port=config.port,
         salt=_salt(config, variants),
+        hosting=_hosting(config, stage, len(variants)),
     )
+
+
+def _hosting(config: EndpointConfig, stage: Stage, variants: int) -> Mapping[str, Any]:
+    """Give the block on hosting, which only SageMaker needs."""
+    if stage.target.type != AWS:
+        return {}
+    where = f"stages.{stage.name}.with.hosting"
+    if config.hosting is None:
+        raise StageError(
+            "is missing: what SageMaker serves the models with",
+            where=where,
+            fix='As hosting: {framework: {name: sklearn, version: "1.2-1"}}',
+        )
+    if config.hosting.serverless is not None and variants > 1:
+        raise StageError(
+            "SageMaker has one variant only on serverless endpoints",
+            where=f"{where}.serverless",
+            fix="Give instances instead, or one model.",
+        )
+    return config.hosting.model_dump(mode="json", exclude_none=True)
 
 
 def _incumbent(name: str, given: Mapping[str, Model], found: Found | None) -> Model | None:

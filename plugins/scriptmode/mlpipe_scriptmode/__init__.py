@@ -1,6 +1,6 @@
 """SageMaker's script-mode model contract: pack a model with its code, load it, invoke it."""
 
-from mlpipe_scriptmode.archive import facts_of, pack, pack_files, pack_folder, unpack
+from mlpipe_scriptmode.archive import facts_of, pack, pack_files, pack_folder, program_of, unpack
 from mlpipe_scriptmode.errors import BadPayload, ModelFailure, UnsupportedContentType
 from mlpipe_scriptmode.model import Model, load
 
@@ -14,5 +14,6 @@ __all__ = [
     "pack",
     "pack_files",
     "pack_folder",
+    "program_of",
     "unpack",
 ]
