@@ -3,11 +3,11 @@
 import asyncio
 import random
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from mlpipe_endpoint.hosting import Host
+from mlpipe_endpoint.identifiers import request_id
 from mlpipe_endpoint.link import ModelFailed
 from mlpipe_endpoint.metrics import Metrics
 from mlpipe_endpoint.records import Invocation
@@ -47,7 +47,7 @@ class App:
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
-        identifier = str(uuid.uuid4())
+        identifier = request_id(self._chance)
         try:
             reply = await self._reply(scope, receive, identifier)
         except ConnectionError:

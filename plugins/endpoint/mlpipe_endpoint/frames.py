@@ -1,38 +1,63 @@
-"""How router and worker talk: a header in JSON and a body in bytes, each length first."""
+"""How router and worker talk: frames of a fixed head, two short texts and a body.
 
-import asyncio
-import json
+Both sides write whole frames and may write many at once, so a reader takes what has arrived and
+gives every frame that is complete.
+"""
+
 import struct
-from collections.abc import Mapping
-from typing import Any, BinaryIO
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-_LENGTHS = struct.Struct("!II")
-
-#: A header, and the bytes that belong to it.
-Frame = tuple[dict[str, Any], bytes]
+#: Number, status, and the lengths of the two texts and the body.
+_HEAD = struct.Struct("!QHIII")
 
 
-def encode(header: Mapping[str, Any], body: bytes = b"") -> bytes:
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A request, or the reply to one.
+
+    Attributes:
+        number: Which request; a worker's first frame, which says whether it is ready, has 0.
+        body: A request's or an answer's bytes; a message where ``status`` is another than 200.
+        status: What an HTTP server would answer; 0 in a request.
+        content_type: What the body is.
+        accept: In a request, what is wanted back.
+    """
+
+    number: int
+    body: bytes = b""
+    status: int = 0
+    content_type: str = ""
+    accept: str = ""
+
+
+def encode(frame: Frame) -> bytes:
     """Give the bytes of a frame."""
-    head = json.dumps(header).encode()
-    return _LENGTHS.pack(len(head), len(body)) + head + body
+    kind, accept = frame.content_type.encode(), frame.accept.encode()
+    lengths = len(kind), len(accept), len(frame.body)
+    return b"".join((_HEAD.pack(frame.number, frame.status, *lengths), kind, accept, frame.body))
 
 
-def read(stream: BinaryIO) -> Frame | None:
-    """Read a frame, blocking; ``None`` at the end of the stream."""
-    lengths = stream.read(_LENGTHS.size)
-    if len(lengths) < _LENGTHS.size:
-        return None
-    head, body = _LENGTHS.unpack(lengths)
-    data = stream.read(head + body)
-    return (json.loads(data[:head]), data[head:]) if len(data) == head + body else None
+class FrameBuffer:
+    """Collects what arrives, in pieces of any size, until frames are complete."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Take bytes, and give the frames that they complete."""
+        self._data += data
+        place = 0
+        while len(self._data) - place >= _HEAD.size:
+            number, status, *lengths = _HEAD.unpack_from(self._data, place)
+            start = place + _HEAD.size
+            if len(self._data) - start < sum(lengths):
+                break
+            place = start + sum(lengths)
+            yield _frame(bytes(self._data[start:place]), number, status, lengths)
+        del self._data[:place]
 
 
-async def receive(stream: asyncio.StreamReader) -> Frame | None:
-    """Read a frame; ``None`` at the end of the stream."""
-    try:
-        head, body = _LENGTHS.unpack(await stream.readexactly(_LENGTHS.size))
-        data = await stream.readexactly(head + body)
-    except (asyncio.IncompleteReadError, ConnectionError):
-        return None
-    return json.loads(data[:head]), data[head:]
+def _frame(rest: bytes, number: int, status: int, lengths: list[int]) -> Frame:
+    kind, accept = lengths[0], lengths[0] + lengths[1]
+    return Frame(number, rest[accept:], status, rest[:kind].decode(), rest[kind:accept].decode())

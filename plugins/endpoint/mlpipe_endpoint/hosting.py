@@ -84,7 +84,7 @@ class Host:
             raise ModelFailed(503, "it is being started again")
         self._enter()
         try:
-            return await asyncio.wait_for(link.invoke(body, content_type, accept), self._patience)
+            return await link.invoke(body, content_type, accept, self._patience)
         except TimeoutError:
             if link.stuck(self._patience):
                 # Only the worker's end frees the others that wait behind this request.

@@ -6,8 +6,11 @@ import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-from mlpipe_endpoint.frames import Frame, encode, receive
+from mlpipe_endpoint.frames import Frame, FrameBuffer, encode
+
+_OK = 200
 
 
 class ModelFailed(Exception):
@@ -32,24 +35,24 @@ class Answer:
     content_type: str
 
 
-class WorkerLink:
+class WorkerLink(asyncio.Protocol):
     """A running worker: requests go in, answers come out, in any number at once.
 
-    Made by ``WorkerLink.open``.
+    Made by ``WorkerLink.open``. What is asked in one turn of the event loop is written at once,
+    so that the worker finds it together.
     """
 
-    def __init__(
-        self,
-        process: asyncio.subprocess.Process,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> None:
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._loop = asyncio.get_running_loop()
         self._process = process
-        self._reader = reader
-        self._writer = writer
-        self._numbers = itertools.count()
-        self._waiting: dict[int, asyncio.Future[Frame]] = {}
-        self._pump: asyncio.Task[None] | None = None
+        self._transport: asyncio.Transport | None = None
+        self._arriving = FrameBuffer()
+        self._leaving: list[bytes] = []
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, _Waiting] = {}
+        self._greeting: asyncio.Future[Frame | None] = self._loop.create_future()
+        self._lost = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
         self._progress = 0.0
         self._killed = False
 
@@ -73,84 +76,127 @@ class WorkerLink:
                 stdin=asyncio.subprocess.DEVNULL,
                 cwd=folder,
             )
-        link = cls(process, *await asyncio.open_connection(sock=ours))
+        loop = asyncio.get_running_loop()
+        _, link = await loop.create_unix_connection(lambda: cls(process), sock=ours)
         try:
-            await link._greet(timeout)
+            await link.loaded(timeout)
         except BaseException:
             await link.close()
             raise
         return link
 
-    async def _greet(self, timeout: float) -> None:
+    async def loaded(self, timeout: float) -> None:
+        """Wait until the model is loaded; for ``open``."""
         try:
-            frame = await asyncio.wait_for(receive(self._reader), timeout)
+            frame = await asyncio.wait_for(self._greeting, timeout)
         except TimeoutError:
             raise ModelFailed(500, f"loading it took more than {timeout:g} s") from None
         if frame is None:
             code = await self._process.wait()
             raise ModelFailed(500, f"its process ended with exit code {code} while loading it")
-        if "failed" in frame[0]:
-            raise ModelFailed(500, frame[0]["failed"])
-        self._pump = asyncio.create_task(self._deliver())
+        if frame.status != _OK:
+            raise ModelFailed(frame.status, frame.body.decode(errors="replace"))
 
-    async def _deliver(self) -> None:
-        clock = asyncio.get_running_loop().time
-        while (frame := await receive(self._reader)) is not None:
-            self._progress = clock()
-            future = self._waiting.pop(frame[0]["id"], None)
-            if future is not None and not future.done():
-                future.set_result(frame)
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_exception(ModelFailed(500, "its process ended before it had answered"))
-        self._waiting.clear()
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note where to write; called by the event loop."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand replies to those that wait; called by the event loop."""
+        self._progress = self._loop.time()
+        for frame in self._arriving.feed(data):
+            if not frame.number and not self._greeting.done():
+                self._greeting.set_result(frame)
+            waiting = self._waiting.pop(frame.number, None)
+            if waiting is not None and not waiting.reply.done():
+                waiting.reply.set_result(frame)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fail what waits; called by the event loop."""
+        self._lost.set()
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._greeting.done():
+            self._greeting.set_result(None)
+        waiting, self._waiting = self._waiting, {}
+        for each in waiting.values():
+            if not each.reply.done():
+                error = ModelFailed(500, "its process ended before it had answered")
+                each.reply.set_exception(error)
 
     @property
     def alive(self) -> bool:
         """Whether the worker takes requests."""
-        return not self._killed and self._pump is not None and not self._pump.done()
+        return not (self._killed or self._lost.is_set())
 
     @property
     def pid(self) -> int:
         """The worker's process number."""
         return self._process.pid
 
-    async def invoke(self, body: bytes, content_type: str, accept: str) -> Answer:
+    async def invoke(self, body: bytes, content_type: str, accept: str, patience: float) -> Answer:
         """Ask the model.
+
+        Args:
+            body: The request's body.
+            content_type: What it is.
+            accept: What is wanted back.
+            patience: Seconds to wait; the same for all requests.
 
         Raises:
             ModelFailed: It refused the request, failed, or died.
+            TimeoutError: It took too long.
         """
         if not self.alive:
             raise ModelFailed(500, "its process has ended")
-        number = next(self._numbers)
-        loop = asyncio.get_running_loop()
+        number, now = next(self._numbers), self._loop.time()
         if not self._waiting:
-            self._progress = loop.time()
-        future: asyncio.Future[Frame] = loop.create_future()
-        self._waiting[number] = future
-        header = {"id": number, "content_type": content_type, "accept": accept}
-        self._writer.write(encode(header, body))
+            self._progress = now
+        waiting = _Waiting(self._loop.create_future(), now + patience)
+        self._waiting[number] = waiting
+        self._send(encode(Frame(number, body, 0, content_type, accept)))
+        if self._timer is None:
+            self._timer = self._loop.call_at(waiting.deadline, self._expire)
         try:
-            reply, answer = await future
+            frame = await waiting.reply
         finally:
             self._waiting.pop(number, None)
-        if "status" in reply:
-            raise ModelFailed(reply["status"], reply["message"])
-        return Answer(answer, reply["content_type"])
+        if frame.status != _OK:
+            raise ModelFailed(frame.status, frame.body.decode(errors="replace"))
+        return Answer(frame.body, frame.content_type)
+
+    def _send(self, data: bytes) -> None:
+        if not self._leaving:
+            self._loop.call_soon(self._flush)
+        self._leaving.append(data)
+
+    def _flush(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(b"".join(self._leaving))
+        self._leaving.clear()
+
+    def _expire(self) -> None:
+        """Give up what waits too long. One timer does: who came first is first to give up."""
+        now, self._timer = self._loop.time(), None
+        for each in self._waiting.values():
+            if each.deadline > now:
+                self._timer = self._loop.call_at(each.deadline, self._expire)
+                return
+            if not each.reply.done():
+                each.reply.set_exception(TimeoutError())
 
     def stuck(self, seconds: float) -> bool:
         """Whether requests are waiting and none was answered for so long."""
-        return asyncio.get_running_loop().time() - self._progress >= seconds
+        return self._loop.time() - self._progress >= seconds
 
     async def ended(self) -> None:
         """Wait until the worker has ended."""
-        if self._pump is not None:
-            await asyncio.shield(self._pump)
+        await self._lost.wait()
 
     async def close(self, patience: float = 1.0) -> None:
         """End the worker."""
-        self._writer.close()
+        if self._transport is not None:
+            self._transport.close()
         try:
             await asyncio.wait_for(self._process.wait(), patience)
         except TimeoutError:
@@ -162,3 +208,11 @@ class WorkerLink:
         self._killed = True
         if self._process.returncode is None:
             self._process.kill()
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A request that was sent: its reply to be, and until when it may come, as the loop counts."""
+
+    reply: asyncio.Future[Frame]
+    deadline: float

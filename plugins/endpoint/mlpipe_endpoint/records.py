@@ -1,9 +1,10 @@
 """The record of invocations: one JSON line each, written before the reply is sent."""
 
-import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+
+import orjson
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Recorder:
         Raises:
             OSError: It could not be written, as on a full disk.
         """
-        line = json.dumps(asdict(invocation)).encode() + b"\n"
+        line = orjson.dumps(invocation, option=orjson.OPT_APPEND_NEWLINE)
         if os.write(self._file, line) < len(line):
             raise OSError("the record of invocations is full")
 

@@ -1,75 +1,107 @@
-"""The process of one variant: loads its model and answers frames, one after the other.
+"""The process of one variant: loads its model and answers frames, together where it may.
 
-It serves whoever holds the other end of its socket, and ends as soon as nobody does.
+It serves whoever holds the other end of its socket, and ends as soon as nobody does. When it is
+free, it answers all requests that have arrived meanwhile: nobody waits for a batch to fill.
 """
 
 import os
-import queue
+import select
 import socket
 import sys
 import threading
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
-from mlpipe_endpoint.frames import Frame, encode, read
+from mlpipe_endpoint.frames import Frame, FrameBuffer, encode
 
 if TYPE_CHECKING:
-    from mlpipe_scriptmode import Model
+    from mlpipe_scriptmode import Batcher
+
+#: Bytes that are taken from the socket at once.
+_CHUNK = 1 << 16
+#: Bytes of requests after which no more are taken before they are answered.
+_ENOUGH = 16 << 20
 
 
 def main() -> int:
     """Serve the model in a folder over an inherited socket: ``worker FD FOLDER``."""
     channel = socket.socket(fileno=int(sys.argv[1]))
     try:
-        model = _load(Path(sys.argv[2]))
+        batcher = _load(Path(sys.argv[2]))
     except (Exception, SystemExit) as error:
         traceback.print_exc()
-        channel.sendall(encode({"failed": _say(error)}))
+        channel.sendall(encode(Frame(0, _say(error).encode(), status=500)))
         return 1
-    channel.sendall(encode({"ready": True}))
-    frames: queue.SimpleQueue[Frame] = queue.SimpleQueue()
-    reader = threading.Thread(target=_read_all, args=(channel.makefile("rb"), frames), daemon=True)
-    reader.start()
+    channel.sendall(encode(Frame(0, status=200)))
+    threading.Thread(target=_end_with, args=(channel.fileno(),), daemon=True).start()
+    buffer = FrameBuffer()
     while True:
-        channel.sendall(_answer(model, frames.get()))
+        if frames := _waiting(channel, buffer):
+            channel.sendall(b"".join(map(encode, _replies(batcher, frames))))
 
 
-def _load(folder: Path) -> "Model":
-    import mlpipe_scriptmode
+def _load(folder: Path) -> "Batcher":
+    import mlpipe_scriptmode as scriptmode
 
-    return mlpipe_scriptmode.load(folder)
+    return scriptmode.Batcher(scriptmode.load(folder))
 
 
-def _read_all(stream: BinaryIO, frames: "queue.SimpleQueue[Frame]") -> None:
-    while (frame := read(stream)) is not None:
-        frames.put(frame)
-    # The router is gone. Nobody waits for the prediction that may be under way.
+def _end_with(descriptor: int) -> None:
+    """End this process with the router. Nobody waits for the prediction that may be under way."""
+    hung_up = select.poll()
+    hung_up.register(descriptor, 0)
+    hung_up.poll()
     os._exit(0)
 
 
-def _answer(model: "Model", frame: Frame) -> bytes:
+def _waiting(channel: socket.socket, buffer: FrameBuffer) -> list[Frame]:
+    """Wait for bytes; give the requests that are complete with all that have arrived."""
+    frames: list[Frame] = []
+    data = channel.recv(_CHUNK)
+    size = 0
+    while data:
+        frames += buffer.feed(data)
+        size += len(data)
+        if len(data) < _CHUNK or size > _ENOUGH:
+            return frames
+        try:
+            data = channel.recv(_CHUNK, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return frames
+    os._exit(0)
+
+
+def _replies(batcher: "Batcher", frames: Sequence[Frame]) -> list[Frame]:
     import mlpipe_scriptmode as scriptmode
 
-    header, body = frame
-    reply = {"id": header["id"]}
-    try:
-        answer, content_type = model.invoke(body, header["content_type"], header["accept"])
-        return encode({**reply, "content_type": content_type}, answer)
-    except scriptmode.UnsupportedContentType as error:
-        return encode({**reply, "status": 415, "message": str(error)})
-    except scriptmode.BadPayload as error:
-        return encode({**reply, "status": 400, "message": str(error)})
-    except scriptmode.ModelFailure as error:
-        traceback.print_exc()
-        return encode({**reply, "status": 500, "message": str(error)})
-    except Exception as error:
-        traceback.print_exc()
-        return encode({**reply, "status": 500, "message": _say(error)})
+    asked = [scriptmode.Request(each.body, each.content_type, each.accept) for each in frames]
+    outcomes = batcher.answers(asked)
+    return [_reply(each.number, outcome) for each, outcome in zip(frames, outcomes, strict=True)]
+
+
+def _reply(number: int, outcome: tuple[bytes, str] | Exception) -> Frame:
+    if isinstance(outcome, Exception):
+        return _refusal(number, outcome)
+    body, content_type = outcome
+    return Frame(number, body, 200, content_type)
+
+
+def _refusal(number: int, error: Exception) -> Frame:
+    import mlpipe_scriptmode as scriptmode
+
+    if isinstance(error, scriptmode.UnsupportedContentType):
+        return Frame(number, str(error).encode(), 415)
+    if isinstance(error, scriptmode.BadPayload):
+        return Frame(number, str(error).encode(), 400)
+    traceback.print_exception(error)
+    said = str(error) if isinstance(error, scriptmode.ModelFailure) else _say(error)
+    return Frame(number, said.encode(), 500)
 
 
 def _say(error: BaseException) -> str:
-    from mlpipe import MlpipeError
+    from mlpipe.errors import MlpipeError
 
     if isinstance(error, MlpipeError):
         return str(error)

@@ -41,6 +41,30 @@ class Model:
         with self.modules.in_use():
             return self._predict(data)
 
+    @property
+    def takes_batches(self) -> bool:
+        """Whether rows of several requests may be predicted together; see ``batching``."""
+        if self._function("transform_fn"):
+            return False
+        own = any(self._function(name) for name in _PARTS)
+        return bool(getattr(self.script, "MLPIPE_BATCH", not own and _is_estimator(self.model)))
+
+    def read(self, body: bytes, content_type: str) -> object:
+        """Give what a body holds, the first step of ``invoke``."""
+        content_type = content_type or JSON
+        if not self._function("input_fn"):
+            return decode(body, content_type)
+        with self.modules.in_use():
+            return self._input(body, content_type)
+
+    def write(self, prediction: object, accept: str) -> tuple[bytes, str]:
+        """Give a prediction as a body, the last step of ``invoke``."""
+        accept = _wanted(accept)
+        if not self._function("output_fn"):
+            return encode(prediction, accept)
+        with self.modules.in_use():
+            return self._output(prediction, accept)
+
     def invoke(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         """Answer a request.
 
@@ -58,7 +82,7 @@ class Model:
             ModelFailure: The model's code raised.
         """
         content_type = content_type or JSON
-        accept = JSON if media_type(accept) in ("", "*/*") else accept
+        accept = _wanted(accept)
         with self.modules.in_use():
             if transform_fn := self._function("transform_fn"):
                 text = _text(body, content_type)
@@ -66,9 +90,7 @@ class Model:
                     _called(transform_fn, self.model, text, content_type, accept), accept
                 )
             prediction = self._predict(self._input(body, content_type))
-            if output_fn := self._function("output_fn"):
-                return _answer(_called(output_fn, prediction, accept), accept)
-            return encode(prediction, accept)
+            return self._output(prediction, accept)
 
     def _input(self, body: bytes, content_type: str) -> object:
         input_fn = self._function("input_fn")
@@ -93,6 +115,11 @@ class Model:
             if isinstance(error.__cause__, ValueError):  # as for a wrong number of columns
                 raise BadPayload(reason(error.__cause__)) from error.__cause__
             raise
+
+    def _output(self, prediction: object, accept: str) -> tuple[bytes, str]:
+        if output_fn := self._function("output_fn"):
+            return _answer(_called(output_fn, prediction, accept), accept)
+        return encode(prediction, accept)
 
     def _function(self, name: str) -> Callable[..., Any] | None:
         return getattr(self.script, name, None)
@@ -119,6 +146,18 @@ def load(folder: Path) -> Model:
         except ModelFailure as error:
             raise ModelFailure(f"model_fn of {program} failed: {error}") from error.__cause__
     return Model(script, model, modules)
+
+
+def _wanted(accept: str) -> str:
+    return JSON if media_type(accept) in ("", "*/*") else accept
+
+
+def _is_estimator(model: object) -> bool:
+    """Tell scikit-learn's estimators, and those made as it asks, without importing it."""
+    return any(
+        each.__name__ == "BaseEstimator" and each.__module__.partition(".")[0] == "sklearn"
+        for each in type(model).__mro__
+    )
 
 
 def _check(script: ModuleType, program: str) -> None:
