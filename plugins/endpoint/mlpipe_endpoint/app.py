@@ -126,7 +126,7 @@ class App:
             latency=round(latency, 6),
         )
         try:
-            self._service.recorder.record(invocation)
+            await self._service.recorder.record(invocation)
         except OSError as error:
             return refusal(500, "InternalFailure", f"The answer could not be recorded: {error}")
         return reply

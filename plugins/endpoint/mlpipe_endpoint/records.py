@@ -1,5 +1,6 @@
 """The record of invocations: one JSON line each, written before the reply is sent."""
 
+import asyncio
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,20 +40,42 @@ class Recorder:
     """Appends invocations to a file.
 
     Each goes to the operating system whole before ``record`` returns, so none is lost or torn
-    by the death of any process.
+    by the death of any process. Those of one turn of the event loop go by one write.
     """
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._lines: list[bytes] = []
+        self._written: asyncio.Future[None] | None = None
 
-    def record(self, invocation: Invocation) -> None:
+    async def record(self, invocation: Invocation) -> None:
         """Write one line.
 
         Raises:
             OSError: It could not be written, as on a full disk.
         """
-        line = orjson.dumps(invocation, option=orjson.OPT_APPEND_NEWLINE)
-        if os.write(self._file, line) < len(line):
+        self._lines.append(orjson.dumps(invocation, option=orjson.OPT_APPEND_NEWLINE))
+        if self._written is None:
+            loop = asyncio.get_running_loop()
+            self._written = loop.create_future()
+            loop.call_soon(self._write, self._written)
+        await self._written
+
+    def _write(self, written: asyncio.Future[None]) -> None:
+        lines, self._lines, self._written = b"".join(self._lines), [], None
+        try:
+            self._append(lines)
+        except OSError as error:
+            if not written.done():
+                written.set_exception(error)
+        if not written.done():
+            written.set_result(None)
+
+    def _append(self, lines: bytes) -> None:
+        count = os.write(self._file, lines)
+        if count < len(lines):
+            # Half a line would spoil the next one.
+            os.ftruncate(self._file, os.fstat(self._file).st_size - count)
             raise OSError("the record of invocations is full")
 
     def close(self) -> None:

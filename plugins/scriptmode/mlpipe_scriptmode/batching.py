@@ -22,6 +22,7 @@ in another order.
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -136,10 +137,10 @@ class Batcher:
             made = self._model.predict(np.concatenate(inputs))
         except Exception:
             return None  # one of them is at fault, and alone will say so
-        ends = np.cumsum([len(rows) for rows in inputs])
+        ends = list(accumulate(len(rows) for rows in inputs))
         if not isinstance(made, np.ndarray) or not made.ndim or len(made) != ends[-1]:
             return None
-        return np.split(made, ends[:-1])
+        return [made[start:end] for start, end in pairwise([0, *ends])]
 
     def _one_by_one(self, inputs: Iterable[object]) -> list[object]:
         return [self._predicted(rows) for rows in inputs]

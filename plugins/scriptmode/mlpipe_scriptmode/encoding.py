@@ -50,7 +50,9 @@ def _quickly(value: Any) -> bytes | None:
     if getattr(getattr(value, "dtype", None), "kind", "") in _NUMBERS:
         import numpy as np
 
-        if isinstance(value, np.ndarray) and np.isfinite(value).all():
+        if isinstance(value, np.ndarray) and (
+            value.dtype.kind != "f" or np.logical_and.reduce(np.isfinite(value), axis=None)
+        ):
             return json.dumps(value.tolist()).encode()
     return None
 
