@@ -106,6 +106,11 @@ class EndpointConfig(StageConfig):
         description="Another one assigns keys to variants anew. When left out: the endpoint's "
         "name; with an experiment, also its models, so that others begin another one.",
     )
+    spares: Annotated[int, Field(ge=0, le=1)] = Field(
+        default=1,
+        description="Processes that have loaded each model, too, and go on at once should the one "
+        "that answers die. 0 saves the memory; the variant is then away while its model loads.",
+    )
     probe: ProbeConfig | None = Field(
         default=None, description="A request that every variant must answer before it gets traffic."
     )

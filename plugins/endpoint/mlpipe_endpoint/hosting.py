@@ -18,22 +18,33 @@ RETRY_SECONDS = (0.1, 30.0)
 class Host:
     """A variant's model, kept running until it is retired.
 
+    The first worker that lives answers. The others are spares: they have loaded the model too,
+    and one of them goes on at once when the first ends.
+
     Args:
         variant: The variant's name.
         model: Its model.
         folder: Where that is unpacked.
         patience: Seconds that the model may take to answer.
+        spares: How many workers to keep beside the one that answers.
     """
 
     def __init__(
-        self, variant: str, model: Model, folder: Path, patience: float = ANSWER_SECONDS
+        self,
+        variant: str,
+        model: Model,
+        folder: Path,
+        patience: float = ANSWER_SECONDS,
+        spares: int = 0,
     ) -> None:
         self.variant = variant
         self.model = model
         self._folder = folder
         self._patience = patience
-        self._link: WorkerLink | None = None
+        self._spares = spares
+        self._links: list[WorkerLink] = []
         self._keeper: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -41,12 +52,17 @@ class Host:
     @property
     def ready(self) -> bool:
         """Whether the model can be asked."""
-        return self._link is not None and self._link.alive
+        return any(link.alive for link in self._links)
 
     @property
     def pid(self) -> int | None:
-        """The worker's process number, while there is one."""
-        return self._link.pid if self._link is not None and self._link.alive else None
+        """The process number of the worker that answers, while there is one."""
+        return next((link.pid for link in self._links if link.alive), None)
+
+    @property
+    def spare_pids(self) -> list[int]:
+        """The process numbers of the spares that are ready."""
+        return [link.pid for link in self._links if link.alive][1:]
 
     async def start(self) -> None:
         """Load the model.
@@ -54,24 +70,47 @@ class Host:
         Raises:
             ModelFailed: It cannot be loaded.
         """
-        self._link = await WorkerLink.open(self._folder, LOAD_SECONDS)
-        self._keeper = asyncio.create_task(self._keep())
+        self._links.append(await self._open())
+
+    def keep(self, spares: int) -> None:
+        """From now on, bring back workers that end, and have so many spares."""
+        self._spares = spares
+        self._changed.set()
+        if self._keeper is None:
+            self._keeper = asyncio.create_task(self._keep())
+
+    async def _open(self) -> WorkerLink:
+        return await WorkerLink.open(self._folder, LOAD_SECONDS, self._changed.set)
 
     async def _keep(self) -> None:
         pause = RETRY_SECONDS[0]
         while True:
-            if self._link is not None:
-                await self._link.ended()
-                await self._link.close()
-                self._link = None
-                self._log("its process ended; starting it again")
-            await asyncio.sleep(pause)
-            try:
-                self._link = await WorkerLink.open(self._folder, LOAD_SECONDS)
-                pause = RETRY_SECONDS[0]
-            except (ModelFailed, OSError) as error:
-                pause = min(pause * 2, RETRY_SECONDS[1])
-                self._log(f"it does not start ({error}); next try in {pause:g} s")
+            await self._clear()
+            if len(self._links) <= self._spares:
+                pause = await self._add(pause)
+            else:
+                await self._changed.wait()
+                self._changed.clear()
+
+    async def _clear(self) -> None:
+        """Part with workers that have ended, and with spares that are too many."""
+        for link in [each for each in self._links if not each.alive]:
+            self._log("a process ended; starting another")
+            self._links.remove(link)
+            await link.close()
+        while len(self._links) > self._spares + 1:
+            await self._links.pop().close()
+
+    async def _add(self, pause: float) -> float:
+        """Start a worker; give the seconds to wait before the next one."""
+        await asyncio.sleep(pause)
+        try:
+            self._links.append(await self._open())
+        except (ModelFailed, OSError) as error:
+            pause = min(pause * 2, RETRY_SECONDS[1])
+            self._log(f"a process does not start ({error}); next try in {pause:g} s")
+            return pause
+        return RETRY_SECONDS[0]
 
     async def invoke(self, body: bytes, content_type: str, accept: str) -> Answer:
         """Ask the model.
@@ -79,7 +118,7 @@ class Host:
         Raises:
             ModelFailed: It refused the request, failed, died or took too long.
         """
-        link = self._link
+        link = next((each for each in self._links if each.alive), None)
         if link is None:
             raise ModelFailed(503, "it is being started again")
         self._enter()
@@ -108,9 +147,8 @@ class Host:
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
-        if self._link is not None:
-            await self._link.close()
-            self._link = None
+        links, self._links = self._links, []
+        await asyncio.gather(*(link.close() for link in links))
 
     def _log(self, text: str) -> None:
         print(f"variant {self.variant}: {text}", file=sys.stderr, flush=True)

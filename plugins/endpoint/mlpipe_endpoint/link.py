@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -42,27 +43,29 @@ class WorkerLink(asyncio.Protocol):
     so that the worker finds it together.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, on_end: Callable[[], object]) -> None:
         self._loop = asyncio.get_running_loop()
         self._process = process
+        self._on_end = on_end
         self._transport: asyncio.Transport | None = None
         self._arriving = FrameBuffer()
         self._leaving: list[bytes] = []
         self._numbers = itertools.count(1)
         self._waiting: dict[int, _Waiting] = {}
         self._greeting: asyncio.Future[Frame | None] = self._loop.create_future()
-        self._lost = asyncio.Event()
+        self._lost = False
         self._timer: asyncio.TimerHandle | None = None
         self._progress = 0.0
         self._killed = False
 
     @classmethod
-    async def open(cls, folder: Path, timeout: float) -> "WorkerLink":
+    async def open(cls, folder: Path, timeout: float, on_end: Callable[[], object]) -> "WorkerLink":
         """Start a worker and wait until its model is loaded.
 
         Args:
             folder: The unpacked model.
             timeout: Seconds that loading may take.
+            on_end: Called when the worker has ended.
 
         Raises:
             ModelFailed: The model cannot be loaded.
@@ -77,10 +80,11 @@ class WorkerLink(asyncio.Protocol):
                 cwd=folder,
             )
         loop = asyncio.get_running_loop()
-        _, link = await loop.create_unix_connection(lambda: cls(process), sock=ours)
+        _, link = await loop.create_unix_connection(lambda: cls(process, on_end), sock=ours)
         try:
             await link.loaded(timeout)
         except BaseException:
+            link.kill()
             await link.close()
             raise
         return link
@@ -88,7 +92,8 @@ class WorkerLink(asyncio.Protocol):
     async def loaded(self, timeout: float) -> None:
         """Wait until the model is loaded; for ``open``."""
         try:
-            frame = await asyncio.wait_for(self._greeting, timeout)
+            async with asyncio.timeout(timeout):
+                frame = await self._greeting
         except TimeoutError:
             raise ModelFailed(500, f"loading it took more than {timeout:g} s") from None
         if frame is None:
@@ -113,7 +118,8 @@ class WorkerLink(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail what waits; called by the event loop."""
-        self._lost.set()
+        self._lost = True
+        self._on_end()
         if self._timer is not None:
             self._timer.cancel()
         if not self._greeting.done():
@@ -127,7 +133,7 @@ class WorkerLink(asyncio.Protocol):
     @property
     def alive(self) -> bool:
         """Whether the worker takes requests."""
-        return not (self._killed or self._lost.is_set())
+        return not (self._killed or self._lost)
 
     @property
     def pid(self) -> int:
@@ -189,16 +195,13 @@ class WorkerLink(asyncio.Protocol):
         """Whether requests are waiting and none was answered for so long."""
         return self._loop.time() - self._progress >= seconds
 
-    async def ended(self) -> None:
-        """Wait until the worker has ended."""
-        await self._lost.wait()
-
     async def close(self, patience: float = 1.0) -> None:
         """End the worker."""
         if self._transport is not None:
             self._transport.close()
         try:
-            await asyncio.wait_for(self._process.wait(), patience)
+            async with asyncio.timeout(patience):
+                await self._process.wait()
         except TimeoutError:
             self.kill()
             await self._process.wait()

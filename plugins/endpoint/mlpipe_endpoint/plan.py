@@ -37,6 +37,7 @@ def actions(wanted: Deployment, found: Found | None) -> tuple[Action, ...]:
         *_variants(wanted, found),
         *_weights(wanted, found),
         *_salt(wanted, found),
+        *_spares(wanted, found),
     )
     if changes or found.verified:
         return changes
@@ -91,3 +92,9 @@ def _weights(wanted: Deployment, found: Found) -> Iterator[Action]:
 def _salt(wanted: Deployment, found: Found) -> Iterator[Action]:
     if wanted.salt != found.deployment.salt:
         yield Action("update", f"salt of {wanted.name}", "keys are assigned anew")
+
+
+def _spares(wanted: Deployment, found: Found) -> Iterator[Action]:
+    if wanted.spares != found.deployment.spares:
+        change = f"{found.deployment.spares} → {wanted.spares} for each variant"
+        yield Action("update", f"spares of {wanted.name}", change)

@@ -160,6 +160,7 @@ class Server:
             "deployment": self._service.deployment.to_json(),
             "verified": self._service.verified,
             "workers": {name: host.pid for name, host in table.hosts.items()},
+            "spares": {name: host.spare_pids for name, host in table.hosts.items()},
         }
 
     async def _apply(self, request: Mapping[str, Any]) -> Mapping[str, Any]:

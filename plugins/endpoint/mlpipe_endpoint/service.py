@@ -117,6 +117,8 @@ class Service:
         self._folder.save(wanted, verified=verified)
         before, self.table = self.table, Table(hosts, wanted.weights, wanted.assigned_with)
         self._deployment, self._verified = wanted, verified
+        for host in hosts.values():
+            host.keep(wanted.spares)
         for variant, host in before.hosts.items():
             if hosts.get(variant) is not host:
                 self._retire(host)

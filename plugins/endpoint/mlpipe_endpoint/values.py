@@ -37,6 +37,7 @@ class Deployment:
         salt: With which keys are assigned to variants; the endpoint's name when empty.
         replaced: By variant, the one that was promoted in its place.
         hosting: The recipe's block on hosting, where the endpoint is at SageMaker.
+        spares: How many workers each variant keeps ready beside the one that answers.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Deployment:
     salt: str = ""
     replaced: Mapping[str, str] = field(default_factory=dict)
     hosting: Mapping[str, Any] = field(default_factory=dict)
+    spares: int = 1
 
     @property
     def assigned_with(self) -> str:
@@ -67,6 +69,7 @@ class Deployment:
             "salt": self.salt,
             "replaced": dict(self.replaced),
             "hosting": dict(self.hosting),
+            "spares": self.spares,
         }
 
     def payload(self) -> dict[str, Any]:
@@ -93,6 +96,7 @@ class Deployment:
             salt=str(data.get("salt", "")),
             replaced=dict(data.get("replaced", {})),
             hosting=dict(data.get("hosting", {})),
+            spares=int(data.get("spares", 1)),
         )
 
 

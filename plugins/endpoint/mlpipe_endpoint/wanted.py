@@ -41,6 +41,7 @@ def wanted_of(config: EndpointConfig, stage: Stage, found: Found | None) -> Depl
         port=config.port,
         salt=_salt(config, variants),
         hosting=_hosting(config, stage, len(variants)),
+        spares=1 if stage.target.type == AWS else config.spares,
     )
 
 

@@ -211,7 +211,10 @@ def test_a_busy_model_does_not_block_ping_or_the_other_variant(lasting: Project)
     busy.join()
 
 
-def test_a_model_that_kills_its_process_is_brought_back(project: Project, port: int) -> None:
+def test_a_model_that_kills_its_process_is_brought_back(
+    project: Project, pair: dict[str, Path]
+) -> None:
+    port = int(project.deploy(pair, traffic=BOTH, spares=0).values["port"])
     died = request(port, path=RUNTIME, body=b"[[-2]]", headers=to("challenger"))
     assert died.status == 424
     assert "process ended" in died.json["Message"]
@@ -220,8 +223,11 @@ def test_a_model_that_kills_its_process_is_brought_back(project: Project, port: 
     assert back
 
 
-def test_with_no_variant_ready_the_endpoint_says_unavailable(project: Project, port: int) -> None:
-    project.backend.weigh("churn", {"champion": 1, "challenger": 0})
+def test_with_no_variant_ready_the_endpoint_says_unavailable(
+    project: Project, pair: dict[str, Path]
+) -> None:
+    traffic = {"champion": 1, "challenger": 0}
+    port = int(project.deploy(pair, traffic=traffic, spares=0).values["port"])
     os.kill(worker_pid(project, "champion"), signal.SIGKILL)
     assert processes.wait_until(lambda: request(port).status == 503, 5)
     assert request(port, "GET", "/ping").status == 503
@@ -276,6 +282,7 @@ def test_a_model_that_hangs_is_replaced(project: Project) -> None:
     async def scenario() -> None:
         host = Host("champion", Model("sha256:0", str(archive)), folder, patience=0.5)
         await host.start()
+        host.keep(0)
         with pytest.raises(ModelFailed, match=r"did not answer within 0\.5 s"):
             await host.invoke(b"[[-3, 60]]", "application/json", "*/*")
         assert not host.ready
