@@ -101,8 +101,8 @@ def median(costs: Sequence[Cost]) -> Cost:
     )
 
 
-def tree_memory(pid: int) -> float:
-    """Give the proportional set size, in MB, of a process and its descendants."""
+def descendants(pid: int) -> list[int]:
+    """Give a process and all that descend from it."""
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -111,16 +111,34 @@ def tree_memory(pid: int) -> float:
             except (OSError, IndexError):
                 continue
             children.setdefault(parent, []).append(int(folder.name))
-    total, waiting = 0.0, [pid]
-    while waiting:
-        each = waiting.pop()
-        waiting.extend(children.get(each, ()))
+    found = [pid]
+    for each in found:
+        found.extend(children.get(each, ()))
+    return found
+
+
+def tree_memory(pid: int) -> float:
+    """Give the proportional set size, in MB, of a process and its descendants."""
+    total = 0.0
+    for each in descendants(pid):
         try:
             lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
         except OSError:
             continue
         total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1000
     return total
+
+
+def tree_cpu(pid: int) -> float:
+    """Give the CPU seconds that a process and its descendants have used, those ended not."""
+    ticks = 0
+    for each in descendants(pid):
+        try:
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 class _Memory:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -86,7 +87,17 @@ def programs(repository: Path) -> Callable[[Tool], Path]:
     return programs
 
 
-def install(tool: Tool, folder: Path) -> Path:
+class Installable(Protocol):
+    """What has a name and packages, as ``Tool`` has."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def packages(self) -> tuple[str, ...]: ...
+
+
+def install(tool: Installable, folder: Path) -> Path:
     """Make an environment with a tool; skip the test where that cannot be done."""
     done = folder / "installed.json"
     if not done.is_file() or json.loads(done.read_text()) != list(tool.packages):

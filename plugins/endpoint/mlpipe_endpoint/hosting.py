@@ -45,6 +45,7 @@ class Host:
         self._links: list[WorkerLink] = []
         self._keeper: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
+        self._retired = False
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -84,7 +85,7 @@ class Host:
 
     async def _keep(self) -> None:
         pause = RETRY_SECONDS[0]
-        while True:
+        while not self._retired:
             await self._clear()
             if len(self._links) <= self._spares:
                 pause = await self._add(pause)
@@ -144,6 +145,7 @@ class Host:
     async def retire(self) -> None:
         """Let what is in flight finish, then end the worker."""
         await self._idle.wait()
+        self._retired = True
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)

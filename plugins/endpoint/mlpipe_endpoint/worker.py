@@ -44,8 +44,11 @@ def main() -> int:
 
 def _load(folder: Path) -> "Batcher":
     import mlpipe_scriptmode as scriptmode
+    from mlpipe_endpoint import mlflow_model
 
-    return scriptmode.Batcher(scriptmode.load(folder))
+    of_mlflow = mlflow_model.folder_of(folder)
+    model = scriptmode.load(folder) if of_mlflow is None else mlflow_model.load(of_mlflow)
+    return scriptmode.Batcher(model)
 
 
 def _end_with(descriptor: int) -> None:
