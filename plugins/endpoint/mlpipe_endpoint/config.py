@@ -111,6 +111,11 @@ class EndpointConfig(StageConfig):
         description="Processes that have loaded each model, too, and go on at once should the one "
         "that answers die. 0 saves the memory; the variant is then away while its model loads.",
     )
+    python: dict[Name, str] = Field(
+        default_factory=dict,
+        description="The interpreter that an input's model runs in, as envs/old/bin/python; "
+        "mlpipe's own when left out. It needs Python 3.11 and numpy, not mlpipe.",
+    )
     probe: ProbeConfig | None = Field(
         default=None, description="A request that every variant must answer before it gets traffic."
     )

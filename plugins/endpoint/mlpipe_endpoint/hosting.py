@@ -65,6 +65,10 @@ class Host:
         """The process numbers of the spares that are ready."""
         return [link.pid for link in self._links if link.alive][1:]
 
+    def serves(self, model: Model) -> bool:
+        """Whether a model is this one, in the same interpreter."""
+        return (self.model.digest, self.model.python) == (model.digest, model.python)
+
     async def start(self) -> None:
         """Load the model.
 
@@ -81,7 +85,7 @@ class Host:
             self._keeper = asyncio.create_task(self._keep())
 
     async def _open(self) -> WorkerLink:
-        return await WorkerLink.open(self._folder, LOAD_SECONDS, self._changed.set)
+        return await WorkerLink.open(self.model, self._folder, LOAD_SECONDS, self._changed.set)
 
     async def _keep(self) -> None:
         pause = RETRY_SECONDS[0]

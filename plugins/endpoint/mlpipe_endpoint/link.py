@@ -3,13 +3,14 @@
 import asyncio
 import itertools
 import socket
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from mlpipe_endpoint.frames import Frame, FrameBuffer, encode
+from mlpipe_endpoint.launching import command
+from mlpipe_endpoint.values import Model
 
 _OK = 200
 
@@ -59,11 +60,14 @@ class WorkerLink(asyncio.Protocol):
         self._killed = False
 
     @classmethod
-    async def open(cls, folder: Path, timeout: float, on_end: Callable[[], object]) -> "WorkerLink":
+    async def open(
+        cls, model: Model, folder: Path, timeout: float, on_end: Callable[[], object]
+    ) -> "WorkerLink":
         """Start a worker and wait until its model is loaded.
 
         Args:
-            folder: The unpacked model.
+            model: The model.
+            folder: Where it is unpacked.
             timeout: Seconds that loading may take.
             on_end: Called when the worker has ended.
 
@@ -72,13 +76,7 @@ class WorkerLink(asyncio.Protocol):
         """
         ours, theirs = socket.socketpair()
         with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-u", "-m", "mlpipe_endpoint.worker"),
-                *(str(theirs.fileno()), str(folder)),
-                pass_fds=(theirs.fileno(),),
-                stdin=asyncio.subprocess.DEVNULL,
-                cwd=folder,
-            )
+            process = await _started(model, folder, theirs.fileno())
         loop = asyncio.get_running_loop()
         _, link = await loop.create_unix_connection(lambda: cls(process, on_end), sock=ours)
         try:
@@ -211,6 +209,16 @@ class WorkerLink(asyncio.Protocol):
         self._killed = True
         if self._process.returncode is None:
             self._process.kill()
+
+
+async def _started(model: Model, folder: Path, descriptor: int) -> asyncio.subprocess.Process:
+    argv = command(model, folder, descriptor)
+    try:
+        return await asyncio.create_subprocess_exec(
+            *argv, pass_fds=(descriptor,), stdin=asyncio.subprocess.DEVNULL, cwd=folder
+        )
+    except OSError as error:
+        raise ModelFailed(500, f'"{argv[0]}" cannot be started: {error.strerror}') from error
 
 
 @dataclass(frozen=True, slots=True)

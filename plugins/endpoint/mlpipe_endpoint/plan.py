@@ -74,6 +74,9 @@ def _variants(wanted: Deployment, found: Found) -> Iterator[Action]:
             yield Action("create", f"variant {name}", f"model {model.short}")
         elif there[name].digest != model.digest:
             yield Action("update", f"variant {name}", f"model {there[name].short} → {model.short}")
+        elif there[name].python != model.python:
+            change = f"{there[name].python or 'own'} → {model.python or 'own'}"
+            yield Action("update", f"python of {name}", change)
     for name in there.keys() - wanted.variants.keys():
         yield Action("delete", f"variant {name}", f"model {there[name].short}")
 

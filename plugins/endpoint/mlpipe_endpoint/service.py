@@ -93,7 +93,7 @@ class Service:
         there = {
             variant: host
             for variant, host in self.table.hosts.items()
-            if variant in wanted.variants and host.model.digest == wanted.variants[variant].digest
+            if variant in wanted.variants and host.serves(wanted.variants[variant])
         }
         new = {
             variant: self._host(variant, model)

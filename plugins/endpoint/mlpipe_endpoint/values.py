@@ -12,10 +12,13 @@ class Model:
     Attributes:
         digest: Of its ``model.tar.gz``, as ``sha256:<hex>``.
         location: Where that archive is: a path relative to the project's root, or absolute.
+        python: The interpreter that it runs in: a program's name, or a path that starts from
+            the project's root; mlpipe's own when empty.
     """
 
     digest: str
     location: str
+    python: str = ""
 
     @property
     def short(self) -> str:
@@ -60,7 +63,11 @@ class Deployment:
         return {
             "name": self.name,
             "variants": {
-                name: {"digest": model.digest, "location": model.location}
+                name: {
+                    "digest": model.digest,
+                    "location": model.location,
+                    "python": model.python,
+                }
                 for name, model in self.variants.items()
             },
             "weights": dict(self.weights),
@@ -87,7 +94,7 @@ class Deployment:
         return cls(
             name=data["name"],
             variants={
-                name: Model(model["digest"], model["location"])
+                name: Model(model["digest"], model["location"], str(model.get("python", "")))
                 for name, model in data["variants"].items()
             },
             weights=weights,

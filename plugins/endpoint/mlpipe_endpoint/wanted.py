@@ -22,11 +22,13 @@ def wanted_of(config: EndpointConfig, stage: Stage, found: Found | None) -> Depl
         StageError: Inputs and ``traffic`` do not fit together.
     """
     where = f"stages.{stage.name}"
+    pythons = {} if stage.target.type == AWS else config.python  # there, images have their own
     given = {
-        name: Model(each.artifact.digest, each.artifact.location)
+        name: Model(each.artifact.digest, each.artifact.location, pythons.get(name, ""))
         for name, each in stage.inputs.items()
     }
     _check_names(tuple(given), where)
+    _check_interpreters(config, tuple(given), where)
     weights = _weights(config, tuple(given), where)
     models = {name: given.get(name) or _incumbent(name, given, found) for name in weights}
     variants = {name: model for name, model in models.items() if model is not None}
@@ -122,6 +124,16 @@ def _check_names(names: tuple[str, ...], where: str) -> None:
                 f'"{name}" cannot name a variant',
                 where=f"{where}.inputs",
                 fix="Use letters, digits and hyphens, at most 63, as SageMaker does.",
+            )
+
+
+def _check_interpreters(config: EndpointConfig, names: tuple[str, ...], where: str) -> None:
+    for name in config.python:
+        if name not in names:
+            raise StageError(
+                f'python names "{name}", which is not an input',
+                where=f"{where}.with.python",
+                fix=f"Name one of the inputs: {', '.join(names)}.",
             )
 
 
