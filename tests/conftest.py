@@ -14,6 +14,7 @@ ALLOWED_SKIPS = (
     "MPI is not here",
     "no containers here",
     "this system has no setpriv",
+    "wrk is not here",
 )
 
 

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+_MUCH = ("test_other_servers.py", "test_other_tools.py")
+
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out the comparison with other tools unless ``--full`` asks for it."""
-    if collection_path.name == "test_other_tools.py" and not config.getoption("--full"):
+    """Leave out the comparisons with what must be installed unless ``--full`` asks for them."""
+    if collection_path.name in _MUCH and not config.getoption("--full"):
         return True
     return None
 

@@ -11,26 +11,22 @@ from shutil import which
 import pytest
 
 from tests.benchmarks.serving import (
-    BENTOML,
     FASTAPI,
-    LITSERVE,
     MLFLOW,
     NGINX,
     Load,
     Material,
-    Peer,
     Running,
     load,
     material,
     mlpipe,
     peer,
 )
-from tests.benchmarks.test_other_tools import install
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(900),
-    pytest.mark.skipif(which("wrk") is None, reason="wrk is not installed"),
+    pytest.mark.skipif(which("wrk") is None, reason="wrk is not here"),
 ]
 
 #: How many requests are on their way at once: a single caller, and many.
@@ -67,25 +63,6 @@ def _check(found: Mapping[tuple[str, int], Load]) -> None:
     # Measured: 11 and 4 times. Lower here, for machines whose other work is heavy.
     assert found[MLFLOW.name, MANY].cpu > 7 * mine[MANY]
     assert found[FASTAPI.name, MANY].cpu > 2.5 * mine[MANY]
-
-
-@pytest.mark.parametrize("other", [LITSERVE, BENTOML], ids=lambda other: other.name.split()[0])
-def test_servers_of_models_cost_more(
-    other: Peer,
-    given: Material,
-    ours: Running,
-    repository: Path,
-    show: Callable[[str], None],
-    request: pytest.FixtureRequest,
-) -> None:
-    if not request.config.getoption("--full"):
-        pytest.skip("installs much; --full does")
-    programs = install(other, repository / "build" / "bench" / "venvs" / other.name.split()[0])
-    with peer(given, other, programs) as running:
-        found = measured(given, [ours, running], 3, 4)
-    show(table(found))
-    for connections in (ONE, MANY):
-        assert found["mlpipe", connections].cpu < found[other.name, connections].cpu
 
 
 def measured(

@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,8 @@ def main() -> int:
     buffer = FrameBuffer()
     while True:
         if frames := _waiting(channel, buffer):
-            channel.sendall(b"".join(map(encode, _replies(batcher, frames))))
+            for replies in _replies(batcher, frames):
+                channel.sendall(replies)
 
 
 def _load(folder: Path) -> "Batcher":
@@ -76,12 +77,13 @@ def _waiting(channel: socket.socket, buffer: FrameBuffer) -> list[Frame]:
     os._exit(0)
 
 
-def _replies(batcher: "Batcher", frames: Sequence[Frame]) -> list[Frame]:
+def _replies(batcher: "Batcher", frames: Sequence[Frame]) -> Iterator[bytes]:
+    """Answer requests; give the bytes of those answered together as soon as they are."""
     import mlpipe_scriptmode as scriptmode
 
     asked = [scriptmode.Request(each.body, each.content_type, each.accept) for each in frames]
-    outcomes = batcher.answers(asked)
-    return [_reply(each.number, outcome) for each, outcome in zip(frames, outcomes, strict=True)]
+    for part in batcher.parts(asked):
+        yield b"".join(encode(_reply(frames[n].number, outcome)) for n, outcome in part)
 
 
 def _reply(number: int, outcome: tuple[bytes, str] | Exception) -> Frame:

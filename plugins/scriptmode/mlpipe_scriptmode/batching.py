@@ -20,7 +20,7 @@ in another order.
 """
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Protocol
@@ -40,6 +40,9 @@ _ROUNDING = {2: 1e-2, 4: 1e-4, 8: 1e-9}
 
 #: A body and its content type.
 Answer = tuple[bytes, str]
+
+#: Which request, and its answer or what it raises.
+Outcome = tuple[int, Answer | Exception]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +93,21 @@ class Batcher:
 
     def answers(self, requests: Sequence[Request]) -> list[Answer | Exception]:
         """Answer each request, or say what it would have raised alone."""
+        found = dict(pair for part in self.parts(requests) for pair in part)
+        return [found[number] for number in range(len(requests))]
+
+    def parts(self, requests: Sequence[Request]) -> Iterator[list[Outcome]]:
+        """Answer requests, in any order; give those answered together as soon as they are."""
         if len(requests) == 1 or not self._together:
-            return [self._alone(request) for request in requests]
-        outcomes: list[Any] = [self._read(request) for request in requests]
-        for group in _groups(outcomes):
-            predictions = self._predictions([outcomes[number] for number in group])
-            for number, prediction in zip(group, predictions, strict=True):
-                outcomes[number] = self._written(prediction, requests[number].accept)
-        return outcomes
+            for number, request in enumerate(requests):
+                yield [(number, self._alone(request))]
+            return
+        inputs = [self._read(request) for request in requests]
+        yield [(number, each) for number, each in enumerate(inputs) if isinstance(each, Exception)]
+        for group in _groups(inputs):
+            for part, predictions in self._predictions(group, inputs):
+                pairs = zip(part, predictions, strict=True)
+                yield [(number, self._written(y, requests[number].accept)) for number, y in pairs]
 
     def _alone(self, request: Request) -> Answer | Exception:
         try:
@@ -119,20 +129,27 @@ class Batcher:
         except Exception as error:
             return error
 
-    def _predictions(self, inputs: Sequence[Any]) -> Sequence[object]:
-        together = self._at_once(inputs) if len(inputs) > 1 and self._together else None
-        if together is None:
-            return self._one_by_one(inputs)
-        if not self._to_compare:
-            return together
-        apart = self._one_by_one(inputs)
-        self._compare(together, apart)
-        return apart
+    def _predictions(
+        self, group: Sequence[int], inputs: Sequence[Any]
+    ) -> Iterator[tuple[Sequence[int], Sequence[object]]]:
+        """Predict together, or one by one where that cannot be; give each as soon as it is."""
+        together = self._at_once([inputs[number] for number in group])
+        if together is not None and not self._to_compare:
+            yield group, together
+            return
+        apart = []
+        for number in group:
+            apart.append(self._predicted(inputs[number]))
+            yield [number], apart[-1:]
+        if together is not None:
+            self._compare(together, apart)
 
     def _at_once(self, inputs: Sequence["Rows"]) -> Sequence["Rows"] | None:
         """Predict together; nothing where that fails, or gives no array with a row for each."""
         import numpy as np
 
+        if len(inputs) == 1 or not self._together:
+            return None
         try:
             made = self._model.predict(np.concatenate(inputs))
         except Exception:
@@ -141,9 +158,6 @@ class Batcher:
         if not isinstance(made, np.ndarray) or not made.ndim or len(made) != ends[-1]:
             return None
         return [made[start:end] for start, end in pairwise([0, *ends])]
-
-    def _one_by_one(self, inputs: Iterable[object]) -> list[object]:
-        return [self._predicted(rows) for rows in inputs]
 
     def _predicted(self, rows: object) -> object:
         try:
