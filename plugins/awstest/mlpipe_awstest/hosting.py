@@ -1,6 +1,7 @@
 """SageMaker's operations on models, endpoint configurations and endpoints, which really serve."""
 
 import random
+import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -280,8 +281,8 @@ class Hosting:
         variants = [
             {
                 "VariantName": name,
-                "CurrentWeight": each.weight,
-                "DesiredWeight": each.weight,
+                "CurrentWeight": _single(each.weight),
+                "DesiredWeight": _single(each.weight),
                 "CurrentInstanceCount": each.count,
                 "DesiredInstanceCount": each.count,
             }
@@ -337,6 +338,12 @@ class Hosting:
             f'Received {which} error ({status}) from {variant} with message "{text}".',
             424,
         )
+
+
+def _single(weight: float) -> float:
+    """Give a number as SageMaker keeps it, in single precision."""
+    kept: float = struct.unpack("f", struct.pack("f", weight))[0]
+    return kept
 
 
 def _retain(

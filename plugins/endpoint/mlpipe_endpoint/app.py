@@ -1,18 +1,18 @@
 """The HTTP face of an endpoint: an ASGI application."""
 
-import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from mlpipe_endpoint.admission import Receive, is_shown, read, refused, too_many, unauthorized
 from mlpipe_endpoint.hosting import Host
 from mlpipe_endpoint.identifiers import request_id
 from mlpipe_endpoint.link import ModelFailed
 from mlpipe_endpoint.metrics import Metrics
+from mlpipe_endpoint.patience import HEADER_LIMIT, headers_too_long
 from mlpipe_endpoint.records import Invocation
 from mlpipe_endpoint.replies import (
-    BODY_LIMIT,
     KEY_HEADER,
     VARIANT_HEADER,
     Reply,
@@ -24,12 +24,8 @@ from mlpipe_endpoint.routing import NoneReady, UnknownVariant
 from mlpipe_endpoint.service import Service
 from mlpipe_experiments.assignment import fingerprint
 
-#: Seconds that a client may take to send a request's body.
-BODY_SECONDS = 60.0
-
 _READING = ("GET", "HEAD")
 
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
@@ -43,6 +39,7 @@ class App:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._metrics = Metrics()
+        self._in_flight = 0
         self._chance = random.Random()  # noqa: S311 - nothing secret depends on it
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
@@ -70,6 +67,10 @@ class App:
         path, method = scope["path"], scope["method"]
         if path == "/ping":
             return self._ping() if method in _READING else _wrong_method("GET")
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_LIMIT:
+            return await refused(receive, headers_too_long())
+        if not is_shown(self._service.token, scope["headers"]):
+            return await refused(receive, unauthorized())
         if path == "/metrics":
             page = self._metrics.page
             return page(self._service.table) if method in _READING else _wrong_method("GET")
@@ -86,13 +87,21 @@ class App:
     async def _invocation(
         self, scope: Mapping[str, Any], receive: Receive, identifier: str, endpoint: str | None
     ) -> Reply:
-        body = await _body(receive)
+        access = self._service.deployment.access
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        body = await read(receive, headers, access.body)
         if isinstance(body, Reply):
             return body
         if endpoint not in (None, self._service.name):
             return refusal(400, "ValidationError", f"Endpoint {endpoint} not found.")
-        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
-        return await self._invoke(headers, body, identifier, runtime=endpoint is not None)
+        # Counted from here, so that who sends slowly takes no one's place; none waits in a queue.
+        if self._in_flight >= access.concurrency:
+            return too_many(access.concurrency)
+        self._in_flight += 1
+        try:
+            return await self._invoke(headers, body, identifier, runtime=endpoint is not None)
+        finally:
+            self._in_flight -= 1
 
     def _ping(self) -> Reply:
         if self._service.table.ready:
@@ -140,33 +149,6 @@ async def _ask(host: Host, headers: Mapping[str, str], body: bytes, *, runtime: 
     except ModelFailed as error:
         return model_failure(error, host.variant, runtime=runtime)
     return success(answer, host.variant)
-
-
-async def _body(receive: Receive) -> bytes | Reply:
-    """Read a request's body to its end: a client that is still sending reads no answer."""
-    chunks: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            more = True
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ConnectionError
-                chunk = message.get("body", b"")
-                size += len(chunk)
-                if size <= BODY_LIMIT:
-                    chunks.append(chunk)
-                else:
-                    chunks.clear()
-                more = message.get("more_body", False)
-    except TimeoutError:
-        return refusal(408, "RequestTimeout", f"The body did not arrive within {BODY_SECONDS:g} s")
-    if size > BODY_LIMIT:
-        return refusal(
-            413, "RequestEntityTooLarge", f"The body has {size} bytes, at most {BODY_LIMIT} allowed"
-        )
-    return b"".join(chunks)
 
 
 def _endpoint_in(path: str) -> str | None:

@@ -68,14 +68,19 @@ def request_from(
     return Request(body, headers)
 
 
-def over_http(name: str, port: int, request: Request) -> Answered:
+def bearer(token: str) -> dict[str, str]:
+    """Give the header that shows a token, where there is one."""
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def over_http(name: str, host: str, port: int, request: Request) -> Answered:
     """Send a request to an endpoint of this machine.
 
     Raises:
         StageError: The endpoint does not answer.
         MlpipeError: It answers with an error.
     """
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=70)
+    connection = http.client.HTTPConnection(host, port, timeout=70)
     try:
         connection.request("POST", f"/endpoints/{name}/invocations", request.body, request.headers)
         answer = connection.getresponse()

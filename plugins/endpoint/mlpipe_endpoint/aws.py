@@ -19,7 +19,7 @@ from mlpipe_endpoint.asking import TARGET_HEADER, Answered, Request
 from mlpipe_endpoint.awsdescribing import Describer, There
 from mlpipe_endpoint.awsnames import VERIFIED, config_name, listed
 from mlpipe_endpoint.awsplan import Planner, Step
-from mlpipe_endpoint.values import Deployment, Found, Model, Probe
+from mlpipe_endpoint.values import Deployment, Found, Model, Probe, near
 
 #: Seconds that an endpoint may take for a change, beyond what its rollout waits.
 _LONGEST = 3600.0
@@ -282,7 +282,7 @@ def _has(there: There, config: str, wanted: Deployment) -> bool:
         return False
     if config:
         return there.config == config
-    return dict(there.weights) == dict(wanted.weights)
+    return near(there.weights, wanted.weights)
 
 
 def _failed(wanted: Deployment, there: There | None) -> StageError:

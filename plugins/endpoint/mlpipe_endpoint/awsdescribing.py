@@ -84,7 +84,7 @@ class Describer:
         return There(
             status=found["EndpointStatus"],
             config=found["EndpointConfigName"],
-            weights={each["VariantName"]: float(each["CurrentWeight"]) for each in variants},
+            weights={each["VariantName"]: _plain(each["CurrentWeight"]) for each in variants},
             failure=str(found.get("FailureReason") or ""),
             tags=self.tags(found["EndpointArn"]),
             arn=found["EndpointArn"],
@@ -143,3 +143,8 @@ class Describer:
         with failing("tags cannot be read", arn):
             pages = self.sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn)
             return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+
+
+def _plain(weight: float) -> float:
+    """Give a weight as it was written: SageMaker keeps single precision, some seven digits."""
+    return float(f"{weight:.6g}")

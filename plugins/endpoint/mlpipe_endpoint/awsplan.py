@@ -9,7 +9,7 @@ from mlpipe_aws import Settings
 from mlpipe_endpoint import awsrequests
 from mlpipe_endpoint.awsdescribing import Describer, There
 from mlpipe_endpoint.awsnames import config_name, listed, model_name, tags_of
-from mlpipe_endpoint.values import Deployment, Model, shares
+from mlpipe_endpoint.values import Deployment, Model, near, shares
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Planner:
 
     def _in_place(self, wanted: Deployment, there: There, now: Deployment) -> Iterator[Step]:
         """Change what needs no new configuration."""
-        if wanted.weights != now.weights:
+        if not near(wanted.weights, now.weights):
             request = awsrequests.weights_request(wanted.name, wanted.weights)
             yield Step(
                 Action(

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from mlpipe_endpoint.asking import bearer
 from mlpipe_endpoint.records import Invocation
 from mlpipe_experiments.assignment import fingerprint, ranked
 
@@ -65,13 +66,17 @@ class HttpClient:
         name: The endpoint's.
         host: Where it answers.
         port: And at which port.
+        token: What it asks callers to show, if it does.
         timeout: Seconds that an answer may take.
     """
 
-    def __init__(self, name: str, host: str, port: int, timeout: float = 70.0) -> None:
+    def __init__(
+        self, name: str, host: str, port: int, token: str = "", timeout: float = 70.0
+    ) -> None:
         import http.client
 
         self._path = f"/endpoints/{name}/invocations"
+        self._shown = bearer(token)
         self._connection = http.client.HTTPConnection(host, port, timeout=timeout)
 
     def invoke(
@@ -90,9 +95,9 @@ class HttpClient:
         """
         from mlpipe_endpoint.replies import KEY_HEADER, VARIANT_HEADER
 
-        headers = {"Content-Type": content_type, "Accept": accept, KEY_HEADER: key}
+        said = {"Content-Type": content_type, "Accept": accept, KEY_HEADER: key}
         try:
-            self._connection.request("POST", self._path, body, headers)
+            self._connection.request("POST", self._path, body, {**said, **self._shown})
             answer = self._connection.getresponse()
             content = answer.read()
         except OSError:
@@ -100,8 +105,8 @@ class HttpClient:
             raise
         if answer.status != 200:
             raise RuntimeError(f"{answer.status}: {content.decode(errors='replace')}")
-        said = answer.headers
-        return Answer(content, said["Content-Type"], said[VARIANT_HEADER], said["x-amzn-RequestId"])
+        came = answer.headers
+        return Answer(content, came["Content-Type"], came[VARIANT_HEADER], came["x-amzn-RequestId"])
 
 
 class SagemakerClient:
@@ -231,12 +236,13 @@ def client(name: str, *, root: str | Path = ".", target: str = "local") -> Clien
         UserError: The project has no such endpoint.
     """
     from mlpipe_endpoint.aws import AwsBackend
+    from mlpipe_endpoint.local import host_of
     from mlpipe_endpoint.places import Place
     from mlpipe_endpoint.views import found
 
     backend = Place(Path(root), target).backend
     now: Any = found(backend, name).deployment
     if not isinstance(backend, AwsBackend):
-        return HttpClient(name, "127.0.0.1", now.port)
+        return HttpClient(name, host_of(now), now.port, os.environ.get(now.access.token, ""))
     settings = backend.settings
     return SagemakerClient(name, settings.region, settings.endpoint_url, backend.records(name))

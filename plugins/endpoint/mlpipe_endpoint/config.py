@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
+    ByteSize,
     ConfigDict,
     Field,
     ValidationError,
@@ -13,12 +14,14 @@ from pydantic import (
     model_validator,
 )
 
-from mlpipe import Declares, InputFile, Permission, StageConfig, Target
+from mlpipe import Declares, InputFile, Permission, SecretName, StageConfig, Target
 from mlpipe_endpoint.hostingconfig import Hosting
 from mlpipe_experiments import ExperimentPlan, Guardrail, Metric
 
 #: SageMaker's rule for names of endpoints and production variants.
 NAME_PATTERN = r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$"
+
+_LOOPBACK = ("127.0.0.1", "localhost")
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=63)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -46,6 +49,20 @@ class ProbeConfig(BaseModel):
         """Give ``body`` as the bytes to send."""
         text = self.body if isinstance(self.body, str) else json.dumps(self.body)
         return text.encode()
+
+
+class LimitsBlock(BaseModel):
+    """How much an endpoint of this machine takes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    body: Annotated[ByteSize, Field(ge=1)] = Field(
+        default=ByteSize(6 * 1024 * 1024),
+        description="Of a request, as 6MiB; more is answered by 413.",
+    )
+    concurrency: Annotated[int, Field(ge=1)] = Field(
+        default=256, description="Requests at once; more are answered by 429."
+    )
 
 
 class ExperimentBlock(BaseModel):
@@ -101,6 +118,14 @@ class EndpointConfig(StageConfig):
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         default=0, description="0: a free one when the endpoint is created, kept afterwards."
     )
+    host: str = Field(
+        default="127.0.0.1",
+        description="The address to listen on. Another one than this machine's own needs a token.",
+    )
+    token: SecretName | None = Field(
+        default=None, description="The secret that callers send as: Authorization: Bearer …"
+    )
+    limits: LimitsBlock = Field(default=LimitsBlock(), description="How much it takes.")
     salt: str = Field(
         default="",
         description="Another one assigns keys to variants anew. When left out: the endpoint's "
@@ -130,6 +155,14 @@ class EndpointConfig(StageConfig):
     def _some_traffic(self) -> Self:
         if self.traffic and not any(self.traffic.values()):
             raise ValueError("traffic: at least one variant needs a weight above 0")
+        return self
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        if self.host not in _LOOPBACK and self.token is None:
+            raise ValueError(
+                f"host: {self.host} can be reached from elsewhere, so a token is needed"
+            )
         return self
 
     @model_validator(mode="after")

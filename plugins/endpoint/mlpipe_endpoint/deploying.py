@@ -7,7 +7,7 @@ from mlpipe.errors import StageError
 from mlpipe_endpoint import experimenting, places, plan
 from mlpipe_endpoint.config import EndpointConfig
 from mlpipe_endpoint.contract import Backend
-from mlpipe_endpoint.values import Deployment, Probe, shares
+from mlpipe_endpoint.values import Deployment, Found, Probe, near, shares
 from mlpipe_endpoint.wanted import probe_of, wanted_of
 
 #: Of the releases that are made here.
@@ -20,7 +20,7 @@ def deploy(config: EndpointConfig, stage: Stage) -> StageResult:
     Raises:
         StageError: The endpoint does not serve what was asked for afterwards.
     """
-    backend = places.backend(stage.target, stage.root, stage.state_dir)
+    backend = places.backend(stage.target, stage.root, stage.state_dir, stage.secrets)
     with backend.exclusively(config.endpoint):
         found = backend.describe(config.endpoint)
         wanted = wanted_of(config, stage, found)
@@ -36,7 +36,7 @@ def deploy(config: EndpointConfig, stage: Stage) -> StageResult:
 
 def preview(config: EndpointConfig, stage: Stage) -> tuple[Action, ...]:
     """List what ``deploy`` would do."""
-    backend = places.backend(stage.target, stage.root, stage.state_dir)
+    backend = places.backend(stage.target, stage.root, stage.state_dir, stage.secrets)
     found = backend.describe(config.endpoint)
     wanted = wanted_of(config, stage, found)
     decided = experimenting.plan_of(config, wanted)
@@ -54,7 +54,7 @@ def rollback(release: Release, context: RollbackContext) -> StageResult:
     """
     wanted = _released(release)
     _check_place(wanted, release, context.target)
-    backend = places.backend(context.target, context.root, context.state_dir)
+    backend = places.backend(context.target, context.root, context.state_dir, context.secrets)
     with backend.exclusively(wanted.name):
         return _put_in_service(backend, wanted, None)
 
@@ -76,9 +76,21 @@ def _put_in_service(backend: Backend, wanted: Deployment, probe: Probe | None) -
         print(action.summary, flush=True)
     backend.apply(wanted, found, probe)
     now = _read_back(backend, wanted)
-    backend.check(now, probe)
+    try:
+        backend.check(now, probe)
+    except StageError:
+        _put_back(backend, now, found)
+        raise
     backend.confirm(now.name)
     return _result(now, backend.address(now))
+
+
+def _put_back(backend: Backend, now: Deployment, found: Found | None) -> None:
+    """Serve again what was served before, where models that fail the probe have its traffic."""
+    if found is not None and found.running and found.verified:
+        print("what was in service is put back", flush=True)
+        backend.apply(found.deployment, backend.describe(now.name), None)
+        backend.confirm(now.name)
 
 
 def _read_back(backend: Backend, wanted: Deployment) -> Deployment:
@@ -86,7 +98,8 @@ def _read_back(backend: Backend, wanted: Deployment) -> Deployment:
     if found is None or not found.running:
         raise StageError(f'endpoint "{wanted.name}" stopped again after the deploy')
     now = found.deployment
-    if replace(now, port=wanted.port) != wanted:
+    alike = replace(now, port=wanted.port, weights=wanted.weights)
+    if alike != wanted or not near(now.weights, wanted.weights):
         raise StageError(
             f'endpoint "{wanted.name}" serves {shares(now.weights)} after the deploy, '
             f"wanted {shares(wanted.weights)}",

@@ -5,15 +5,17 @@ import http.client
 import json
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mlpipe import Action
 from mlpipe.errors import StageError
 from mlpipe_endpoint import control, plan, processes, versions
-from mlpipe_endpoint.asking import TARGET_HEADER, Answered, Request, over_http
+from mlpipe_endpoint.admission import digest_of
+from mlpipe_endpoint.asking import TARGET_HEADER, Answered, Request, bearer, over_http
 from mlpipe_endpoint.state import EndpointFolder, ServerProcess
 from mlpipe_endpoint.values import Deployment, Found, Probe
 
@@ -32,10 +34,12 @@ class LocalBackend:
     Attributes:
         root: The project's folder.
         home: Where the endpoints' folders are.
+        secrets: Values by name; endpoints' tokens are among them.
     """
 
     root: Path
     home: Path
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def folder(self, name: str) -> EndpointFolder:
         """Give an endpoint's folder, which need not exist."""
@@ -63,7 +67,10 @@ class LocalBackend:
                 answer = control.ask(server.control, "describe", timeout=_QUICK)
             except control.NoAnswer:
                 return folder.deployment()
-            return Found(Deployment.from_json(answer["deployment"]), True, answer["verified"])
+            now = Deployment.from_json(answer["deployment"])
+            token = self.secrets.get(now.access.token)
+            stale = token is not None and digest_of(token) != answer["token"]
+            return Found(now, True, answer["verified"] and not stale)
         return folder.deployment()
 
     def actions(self, wanted: Deployment, found: Found | None) -> tuple[Action, ...]:
@@ -83,7 +90,9 @@ class LocalBackend:
         folder = self.folder(wanted.name)
         for variant, model in wanted.variants.items():
             versions.ensure(folder.versions, variant, model, self.root)
-        if found is not None and found.running and found.deployment.port == wanted.port:
+        self._token(wanted)
+        running = found.deployment if found is not None and found.running else None
+        if running is not None and not plan.listens_elsewhere(wanted, running):
             self._switch(wanted, probe)
             return
         self.stop(wanted.name)
@@ -92,13 +101,14 @@ class LocalBackend:
             self._switch(wanted, probe)
         except BaseException:
             self.stop(wanted.name)
-            if found is not None and found.running:
-                self._start(found.deployment)
-                self._switch(found.deployment, None)
+            if running is not None:
+                self._start(running)
+                self._switch(running, None)
             raise
 
     def check(self, deployment: Deployment, probe: Probe | None) -> None:
         """Ask over HTTP."""
+        token = self._token(deployment)
         _expect_ok(deployment, "GET", "/ping", "the endpoint")
         if probe is None:
             return
@@ -107,6 +117,7 @@ class LocalBackend:
                 "Content-Type": probe.content_type,
                 "Accept": probe.accept,
                 TARGET_HEADER: variant,
+                **bearer(token),
             }
             path, who = f"/endpoints/{deployment.name}/invocations", f'variant "{variant}"'
             _expect_ok(deployment, "POST", path, who, probe.body, headers)
@@ -122,7 +133,23 @@ class LocalBackend:
             raise StageError(
                 f'endpoint "{name}" is not running', fix="Start it by running its recipe again."
             )
-        return over_http(name, found.deployment.port, request)
+        now = found.deployment
+        sent = replace(request, headers={**request.headers, **bearer(self._token(now))})
+        return over_http(name, host_of(now), now.port, sent)
+
+    def _token(self, deployment: Deployment) -> str:
+        """Give the value of an endpoint's token.
+
+        Raises:
+            StageError: It is not known here.
+        """
+        name = deployment.access.token
+        if name and not self.secrets.get(name):
+            raise StageError(
+                f'the token of endpoint "{deployment.name}", {name}, is not set',
+                fix=f"Set {name} in the environment; a stage lists it under secrets.",
+            )
+        return self.secrets[name] if name else ""
 
     def records(self, name: str) -> Path:
         """Give the file that the server writes."""
@@ -156,13 +183,20 @@ class LocalBackend:
         return True
 
     def _switch(self, wanted: Deployment, probe: Probe | None) -> None:
-        self._ask(wanted.name, "apply", deployment=wanted.to_json(), probe=_packed(probe))
+        self._ask(
+            wanted.name,
+            "apply",
+            deployment=wanted.to_json(),
+            probe=_packed(probe),
+            token=self._token(wanted),
+        )
 
     def _start(self, wanted: Deployment) -> None:
         folder = self.folder(wanted.name)
         reading, writing = os.pipe()
         argv = (sys.executable, "-P", "-u", "-m", "mlpipe_endpoint.server")
-        place = (str(folder.path.resolve()), wanted.name, str(wanted.port), str(writing))
+        listen = (wanted.access.host, str(wanted.port))
+        place = (str(folder.path.resolve()), wanted.name, *listen, str(writing))
         try:
             processes.spawn(argv + place, log=folder.log, folder=self.root, keep=[writing])
         finally:
@@ -188,7 +222,13 @@ class LocalBackend:
 
 def url_of(deployment: Deployment) -> str:
     """Give the address of an endpoint of this machine."""
-    return f"http://127.0.0.1:{deployment.port}"
+    return f"http://{host_of(deployment)}:{deployment.port}"
+
+
+def host_of(deployment: Deployment) -> str:
+    """Give the address at which this machine itself reaches an endpoint."""
+    host = deployment.access.host
+    return "127.0.0.1" if host in ("", "0.0.0.0") else host  # noqa: S104 - of all, this one
 
 
 def _lives(server: ServerProcess) -> bool:
@@ -225,7 +265,7 @@ def _expect_ok(
     body: bytes | None = None,
     headers: dict[str, str] | None = None,
 ) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", deployment.port, timeout=70)
+    connection = http.client.HTTPConnection(host_of(deployment), deployment.port, timeout=70)
     try:
         connection.request(method, path, body, headers or {})
         answer = connection.getresponse()

@@ -1,6 +1,8 @@
 """Where endpoints are: on this machine, or at SageMaker under a target of type ``aws``."""
 
 import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +14,16 @@ AWS, LOCAL = "aws", "local"
 _FOLDER, _AWS_FOLDER, _TARGET = "endpoints", "endpoints-aws", "target.json"
 
 
-def backend(target: Target, root: Path, state_dir: Path) -> Backend:
-    """Give who serves on a target; of one of type ``aws`` the settings are remembered.
+def backend(
+    target: Target, root: Path, state_dir: Path, secrets: Mapping[str, str] | None = None
+) -> Backend:
+    """Give who serves on a target.
+
+    Args:
+        target: The target.
+        root: The project's folder.
+        state_dir: Its ``.mlpipe``.
+        secrets: Values by name, for tokens of endpoints of this machine.
 
     Raises:
         StageError: The target's settings are wrong.
@@ -21,7 +31,7 @@ def backend(target: Target, root: Path, state_dir: Path) -> Backend:
     if target.type != AWS:
         from mlpipe_endpoint.local import LocalBackend
 
-        return LocalBackend(root, state_dir / _FOLDER)
+        return LocalBackend(root, state_dir / _FOLDER, secrets or {})
     from mlpipe_aws import settings
     from mlpipe_endpoint.aws import AwsBackend
 
@@ -57,7 +67,7 @@ class Place:
         """
         state = self.root / ".mlpipe"
         if self.target == LOCAL:
-            return backend(Target(), self.root, state)
+            return backend(Target(), self.root, state, os.environ)
         try:
             facts = json.loads((state / _AWS_FOLDER / self.target / _TARGET).read_bytes())
         except (OSError, ValueError):

@@ -38,6 +38,7 @@ def actions(wanted: Deployment, found: Found | None) -> tuple[Action, ...]:
         *_weights(wanted, found),
         *_salt(wanted, found),
         *_spares(wanted, found),
+        *_access(wanted, found),
     )
     if changes or found.verified:
         return changes
@@ -65,6 +66,9 @@ def _process(wanted: Deployment, found: Found) -> Iterator[Action]:
         yield Action("start", _subject(wanted), f"port {wanted.port}")
     elif wanted.port != port:
         yield Action("restart", _subject(wanted), f"port {port} → {wanted.port}")
+    elif listens_elsewhere(wanted, found.deployment):
+        hosts = f"{found.deployment.access.host} → {wanted.access.host}"
+        yield Action("restart", _subject(wanted), hosts)
 
 
 def _variants(wanted: Deployment, found: Found) -> Iterator[Action]:
@@ -101,3 +105,17 @@ def _spares(wanted: Deployment, found: Found) -> Iterator[Action]:
     if wanted.spares != found.deployment.spares:
         change = f"{found.deployment.spares} → {wanted.spares} for each variant"
         yield Action("update", f"spares of {wanted.name}", change)
+
+
+def listens_elsewhere(wanted: Deployment, there: Deployment) -> bool:
+    """Tell whether another socket is needed."""
+    return (wanted.port, wanted.access.host) != (there.port, there.access.host)
+
+
+def _access(wanted: Deployment, found: Found) -> Iterator[Action]:
+    now, then = found.deployment.access, wanted.access
+    if now.token != then.token:
+        yield Action("update", f"token of {wanted.name}", then.token or "none")
+    if (now.body, now.concurrency) != (then.body, then.concurrency):
+        limits = f"{then.body:,} bytes, {then.concurrency} requests at once"
+        yield Action("update", f"limits of {wanted.name}", limits)

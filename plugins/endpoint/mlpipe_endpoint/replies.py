@@ -12,9 +12,6 @@ from typing import Any
 
 from mlpipe_endpoint.link import Answer, ModelFailed
 
-#: Bytes that a request's body may have; SageMaker Runtime's limit.
-BODY_LIMIT = 6 * 1024 * 1024
-
 #: Whom a request is for, so that the same variant answers it each time.
 KEY_HEADER = "x-mlpipe-key"
 #: Which variant answered.

@@ -1,6 +1,6 @@
 """The process that serves an endpoint, detached from whoever started it.
 
-``python -m mlpipe_endpoint.server FOLDER NAME PORT FD`` returns at once; the server that it
+``python -m mlpipe_endpoint.server FOLDER NAME HOST PORT FD`` returns at once; the server that it
 leaves behind writes one JSON line to FD: ``{"port": …}`` when it listens, or ``{"error": …}``.
 It starts with nothing in service, and learns over its control socket what to serve.
 """
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpipe_endpoint import control, processes
+from mlpipe_endpoint.admission import digest_of
 from mlpipe_endpoint.state import EndpointFolder, ServerProcess
 from mlpipe_endpoint.values import Deployment, Probe
 
@@ -34,9 +35,10 @@ def main() -> int:
         os._exit(0)
     import uvloop
 
-    folder, name, port, report = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    folder, name, host = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    port, report = int(sys.argv[4]), int(sys.argv[5])
     try:
-        listener = _bind(port)
+        listener = _bind(host, port)
     except OSError as error:
         _report(report, {"error": error.strerror or str(error)})
         return 1
@@ -48,11 +50,11 @@ def main() -> int:
     return 0
 
 
-def _bind(port: int) -> socket.socket:
+def _bind(host: str, port: int) -> socket.socket:
     # asyncio turns Nagle's delay off for sockets that say their protocol only.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
+    listener.bind((host, port))
     listener.listen(1024)
     return listener
 
@@ -107,12 +109,13 @@ class Server:
     async def _serve_http(self) -> None:
         import uvicorn
 
+        from mlpipe_endpoint import patience
         from mlpipe_endpoint.app import App
 
         config = uvicorn.Config(
             App(self._service),
+            http=patience.protocol(),
             interface="asgi3",
-            http="httptools",
             proxy_headers=False,
             lifespan="off",
             access_log=False,
@@ -159,6 +162,7 @@ class Server:
         return {
             "deployment": self._service.deployment.to_json(),
             "verified": self._service.verified,
+            "token": digest_of(self._service.token),
             "workers": {name: host.pid for name, host in table.hosts.items()},
             "spares": {name: host.spare_pids for name, host in table.hosts.items()},
         }
@@ -167,7 +171,8 @@ class Server:
         probe = request["probe"]
         if probe is not None:
             probe = Probe(base64.b64decode(probe["body"]), probe["content_type"], probe["accept"])
-        await self._service.apply(Deployment.from_json(request["deployment"]), probe)
+        wanted = Deployment.from_json(request["deployment"])
+        await self._service.apply(wanted, probe, request["token"])
         return {}
 
     async def _weigh(self, request: Mapping[str, Any]) -> Mapping[str, Any]:

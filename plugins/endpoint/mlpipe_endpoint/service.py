@@ -30,6 +30,7 @@ class Service:
         self._folder = folder
         self._deployment = Deployment(name, {}, {}, {}, port)
         self._verified = False
+        self._token = ""
         self._changing = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
 
@@ -43,8 +44,18 @@ class Service:
         """Whether the last change was read back and probed."""
         return self._verified
 
-    async def apply(self, wanted: Deployment, probe: Probe | None) -> None:
+    @property
+    def token(self) -> str:
+        """What callers must show; nothing where it is empty. It is kept in memory only."""
+        return self._token
+
+    async def apply(self, wanted: Deployment, probe: Probe | None, token: str) -> None:
         """Serve exactly ``wanted``: new models are loaded and asked first, then all switch.
+
+        Args:
+            wanted: What to serve.
+            probe: What new models must answer.
+            token: What callers must show from then on.
 
         Raises:
             UserError: A new model does not load or answer. What was served still is.
@@ -53,6 +64,7 @@ class Service:
             wanted = replace(wanted, port=self._deployment.port)
             hosts = await self._hosts(wanted, probe)
             self._switch(wanted, hosts, verified=False)
+            self._token = token
             prune(self._folder.versions, [model.digest for model in wanted.variants.values()])
 
     async def weigh(self, weights: Mapping[str, float]) -> None:

@@ -1,7 +1,8 @@
 """What an endpoint is to serve, and what it is found to serve."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 
@@ -27,6 +28,23 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """Who reaches an endpoint of this machine, and how much of it.
+
+    Attributes:
+        host: The address that it listens on.
+        token: The name of the secret that callers must send; nobody must where it is empty.
+        body: Bytes that a request's body may have.
+        concurrency: Requests that are answered at once; more are refused.
+    """
+
+    host: str = "127.0.0.1"
+    token: str = ""
+    body: int = 6 * 1024 * 1024
+    concurrency: int = 256
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """Everything that one deploy decides about an endpoint.
 
@@ -41,6 +59,7 @@ class Deployment:
         replaced: By variant, the one that was promoted in its place.
         hosting: The recipe's block on hosting, where the endpoint is at SageMaker.
         spares: How many workers each variant keeps ready beside the one that answers.
+        access: Who reaches it, where it is on this machine.
     """
 
     name: str
@@ -52,6 +71,7 @@ class Deployment:
     replaced: Mapping[str, str] = field(default_factory=dict)
     hosting: Mapping[str, Any] = field(default_factory=dict)
     spares: int = 1
+    access: Access = Access()
 
     @property
     def assigned_with(self) -> str:
@@ -77,6 +97,7 @@ class Deployment:
             "replaced": dict(self.replaced),
             "hosting": dict(self.hosting),
             "spares": self.spares,
+            "access": asdict(self.access),
         }
 
     def payload(self) -> dict[str, Any]:
@@ -104,6 +125,7 @@ class Deployment:
             replaced=dict(data.get("replaced", {})),
             hosting=dict(data.get("hosting", {})),
             spares=int(data.get("spares", 1)),
+            access=Access(**data.get("access", {})),
         )
 
 
@@ -140,3 +162,10 @@ class Probe:
 def shares(weights: Mapping[str, float]) -> str:
     """Say weights in a line, as ``champion 90 · challenger 10``."""
     return " · ".join(f"{name} {weight:g}" for name, weight in weights.items())
+
+
+def near(weights: Mapping[str, float], others: Mapping[str, float]) -> bool:
+    """Tell whether weights are the same but for the digits that SageMaker does not keep."""
+    return weights.keys() == others.keys() and all(
+        math.isclose(weight, others[name], rel_tol=1e-5) for name, weight in weights.items()
+    )

@@ -9,7 +9,7 @@ from mlpipe import Stage
 from mlpipe.errors import StageError
 from mlpipe_endpoint.config import NAME_PATTERN, EndpointConfig
 from mlpipe_endpoint.places import AWS
-from mlpipe_endpoint.values import Deployment, Found, Model, Probe
+from mlpipe_endpoint.values import Access, Deployment, Found, Model, Probe
 
 
 def wanted_of(config: EndpointConfig, stage: Stage, found: Found | None) -> Deployment:
@@ -44,7 +44,16 @@ def wanted_of(config: EndpointConfig, stage: Stage, found: Found | None) -> Depl
         salt=_salt(config, variants),
         hosting=_hosting(config, stage, len(variants)),
         spares=1 if stage.target.type == AWS else config.spares,
+        access=_access(config, stage),
     )
+
+
+def _access(config: EndpointConfig, stage: Stage) -> Access:
+    """Say who reaches an endpoint of this machine; at SageMaker IAM does."""
+    if stage.target.type == AWS:
+        return Access()
+    limits = config.limits
+    return Access(config.host, config.token or "", int(limits.body), limits.concurrency)
 
 
 def _hosting(config: EndpointConfig, stage: Stage, variants: int) -> Mapping[str, Any]:

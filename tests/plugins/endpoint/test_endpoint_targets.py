@@ -53,6 +53,29 @@ def test_a_model_that_does_not_load_changes_nothing(site: Site, pair: dict[str, 
     assert site.plan(pair, traffic=TRAFFIC) == []
 
 
+def test_a_model_that_fails_the_probe_does_not_stay(site: Site, pair: dict[str, Path]) -> None:
+    script = BROKEN.replace("raise RuntimeError", "return str").replace("no weights", "w")
+    script += """
+    def predict_fn(rows, model):
+        raise ValueError("not these rows")
+"""
+    site.deploy(pair, traffic=TRAFFIC, probe=PROBE)
+    bad = {**pair, "challenger": site.project.model("bad", script)}
+    with pytest.raises(StageError, match="not these rows"):
+        site.deploy(bad, traffic=TRAFFIC, probe=PROBE)
+    assert site.answer("challenger") == b'["blue"]'
+    assert site.now().weights == TRAFFIC
+    assert site.plan(pair, traffic=TRAFFIC, probe=PROBE) == []
+
+
+def test_weights_of_many_digits_are_those_asked_for(site: Site, pair: dict[str, Path]) -> None:
+    thirds = {"champion": 2 / 3, "challenger": 1 / 3}
+    site.deploy(pair, traffic=thirds)
+    assert site.plan(pair, traffic=thirds) == []
+    site.deploy(pair, traffic={"champion": 0.9, "challenger": 0.1})
+    assert site.plan(pair, traffic={"champion": 0.9, "challenger": 0.1}) == []
+
+
 def test_an_endpoint_that_cannot_be_made_can_be_made_later(
     site: Site, pair: dict[str, Path]
 ) -> None:
