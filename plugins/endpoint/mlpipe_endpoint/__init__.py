@@ -1,9 +1,9 @@
-"""Model endpoints for mlpipe: ``endpoint.deploy``."""
+"""Model endpoints for mlpipe: ``endpoint.deploy`` and ``endpoint.monitor``."""
 
 from collections.abc import Sequence
 
 from mlpipe import Action, Release, RollbackContext, Stage, StageResult, hookimpl
-from mlpipe_endpoint.config import EndpointConfig
+from mlpipe_endpoint.config import EndpointConfig, MonitorConfig
 
 
 @hookimpl
@@ -12,6 +12,14 @@ def deploy(config: EndpointConfig, stage: Stage) -> StageResult:
     from mlpipe_endpoint import deploying
 
     return deploying.deploy(config, stage)
+
+
+@hookimpl
+def monitor(config: MonitorConfig, stage: Stage) -> StageResult:
+    """Compare captured requests and answers with the training data."""
+    from mlpipe_endpoint.monitoring import looking
+
+    return looking.monitor(config, stage)
 
 
 @hookimpl

@@ -1,5 +1,6 @@
 """The HTTP face of an endpoint: an ASGI application."""
 
+import base64
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,7 +12,7 @@ from mlpipe_endpoint.identifiers import request_id
 from mlpipe_endpoint.link import ModelFailed
 from mlpipe_endpoint.metrics import Metrics
 from mlpipe_endpoint.patience import HEADER_LIMIT, headers_too_long
-from mlpipe_endpoint.records import Invocation
+from mlpipe_endpoint.records import Capture, Invocation, is_drawn
 from mlpipe_endpoint.replies import (
     KEY_HEADER,
     VARIANT_HEADER,
@@ -135,10 +136,26 @@ class App:
             latency=round(latency, 6),
         )
         try:
+            if target is None and is_drawn(identifier, self._service.deployment.capture):
+                await self._service.captures.record(_capture(invocation, headers, body, reply))
             await self._service.recorder.record(invocation)
         except OSError as error:
             return refusal(500, "InternalFailure", f"The answer could not be recorded: {error}")
         return reply
+
+
+def _capture(
+    invocation: Invocation, headers: Mapping[str, str], body: bytes, reply: Reply
+) -> Capture:
+    return Capture(
+        id=invocation.id,
+        time=invocation.time,
+        variant=invocation.variant,
+        content_type=headers.get("content-type") or "application/json",
+        body=base64.b64encode(body).decode(),
+        answer_type=reply.headers["Content-Type"] if reply.status == 200 else "",
+        answer=base64.b64encode(reply.body).decode() if reply.status == 200 else "",
+    )
 
 
 async def _ask(host: Host, headers: Mapping[str, str], body: bytes, *, runtime: bool) -> Reply:

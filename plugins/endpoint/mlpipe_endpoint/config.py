@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -125,6 +125,11 @@ class EndpointConfig(StageConfig):
     token: SecretName | None = Field(
         default=None, description="The secret that callers send as: Authorization: Bearer …"
     )
+    capture: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.0,
+        description="Share of the requests that are kept with their answers, for monitoring. At "
+        "SageMaker: hosting.capture.",
+    )
     limits: LimitsBlock = Field(default=LimitsBlock(), description="How much it takes.")
     salt: str = Field(
         default="",
@@ -194,3 +199,42 @@ class EndpointConfig(StageConfig):
     def declares(self, inputs: Mapping[str, str]) -> Declares:
         """A deploy makes no artifact and no metric; its values say where the endpoint is."""
         return Declares(outputs=(), metrics=(), values=("endpoint", "url", "port"))
+
+
+class MonitorConfig(StageConfig):
+    """Hold what an endpoint is asked against the data that its model was trained on."""
+
+    endpoint: Name = Field(description="The endpoint's name; its deploy captures requests.")
+    label: str | None = Field(
+        default=None, description="The column of the baseline that is no feature."
+    )
+    rows: Annotated[int, Field(ge=1)] = Field(
+        default=10_000, description="How many captured rows, the newest, are looked at."
+    )
+    least: Annotated[int, Field(ge=50)] = Field(
+        default=200, description="Rows below which nothing is concluded."
+    )
+    effect: Annotated[float, Field(gt=0)] = Field(
+        default=0.1, description="Population stability index from which a feature has drifted."
+    )
+    alpha: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.05, description="Share of the features said to drift that may be said so wrongly."
+    )
+    labels: InputFile | None = Field(
+        default=None, description="CSV, JSON lines or Parquet: id and label, once they are known."
+    )
+    task: Literal["classification", "regression"] = Field(
+        default="classification", description="What the labels are."
+    )
+
+    def declares(self, inputs: Mapping[str, str]) -> Declares:
+        """The page, and the metrics for gates."""
+        if tuple(inputs) != ("baseline",):
+            raise ValueError("it takes one input, baseline: the table that the model trained on")
+        quality = ("accuracy",) if self.task == "classification" else ("mae",)
+        labelled = ("labelled", *quality) if self.labels else ()
+        return Declares(
+            outputs=("report",),
+            metrics=("rows", "drifted", "drift_share", "prediction_drift", *labelled),
+            values=(),
+        )

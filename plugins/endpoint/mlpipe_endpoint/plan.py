@@ -113,6 +113,9 @@ def listens_elsewhere(wanted: Deployment, there: Deployment) -> bool:
 
 
 def _access(wanted: Deployment, found: Found) -> Iterator[Action]:
+    if wanted.capture != found.deployment.capture:
+        change = f"{found.deployment.capture:g} → {wanted.capture:g}"
+        yield Action("update", f"capture of {wanted.name}", change)
     now, then = found.deployment.access, wanted.access
     if now.token != then.token:
         yield Action("update", f"token of {wanted.name}", then.token or "none")

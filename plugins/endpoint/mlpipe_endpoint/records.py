@@ -1,4 +1,4 @@
-"""The record of invocations: one JSON line each, written before the reply is sent."""
+"""The records of invocations: one JSON line each, written before the reply is sent."""
 
 import asyncio
 import os
@@ -36,8 +36,36 @@ class Invocation:
     latency: float
 
 
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """What was asked and answered, of an invocation that was drawn for it.
+
+    Attributes:
+        id: The invocation's.
+        time: Unix time of its arrival, in seconds.
+        variant: Which one answered.
+        content_type: What the body is.
+        body: In base64.
+        answer_type: What the answer is.
+        answer: In base64.
+    """
+
+    id: str
+    time: float
+    variant: str
+    content_type: str
+    body: str
+    answer_type: str
+    answer: str
+
+
+def is_drawn(identifier: str, share: float) -> bool:
+    """Tell whether an invocation is one of a share of all: always the same answer for the same."""
+    return share > 0 and int(identifier[:8], 16) < share * 2**32
+
+
 class Recorder:
-    """Appends invocations to a file.
+    """Appends records to a file.
 
     Each goes to the operating system whole before ``record`` returns, so none is lost or torn
     by the death of any process. Those of one turn of the event loop go by one write.
@@ -48,7 +76,7 @@ class Recorder:
         self._lines: list[bytes] = []
         self._written: asyncio.Future[None] | None = None
 
-    async def record(self, invocation: Invocation) -> None:
+    async def record(self, invocation: Invocation | Capture) -> None:
         """Write one line.
 
         Raises:

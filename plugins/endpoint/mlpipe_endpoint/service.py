@@ -27,6 +27,7 @@ class Service:
         self.name = name
         self.table = Table({}, {})
         self.recorder = Recorder(folder.invocations)
+        self.captures = Recorder(folder.captures)
         self._folder = folder
         self._deployment = Deployment(name, {}, {}, {}, port)
         self._verified = False
@@ -100,6 +101,7 @@ class Service:
         self.table = Table({}, {})
         await asyncio.gather(*self._retiring)
         self.recorder.close()
+        self.captures.close()
 
     async def _hosts(self, wanted: Deployment, probe: Probe | None) -> dict[str, Host]:
         there = {

@@ -64,6 +64,11 @@ class EndpointFolder:
         return self.path / "invocations.jsonl"
 
     @property
+    def captures(self) -> Path:
+        """One JSON line for each request that was kept with its answer."""
+        return self.path / "captures.jsonl"
+
+    @property
     def versions(self) -> Path:
         """Unpacked models, one folder a digest."""
         return self.path / "versions"

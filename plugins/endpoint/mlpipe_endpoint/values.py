@@ -60,6 +60,7 @@ class Deployment:
         hosting: The recipe's block on hosting, where the endpoint is at SageMaker.
         spares: How many workers each variant keeps ready beside the one that answers.
         access: Who reaches it, where it is on this machine.
+        capture: Share of the requests that are kept there with their answers, from 0 to 1.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Deployment:
     hosting: Mapping[str, Any] = field(default_factory=dict)
     spares: int = 1
     access: Access = Access()
+    capture: float = 0.0
 
     @property
     def assigned_with(self) -> str:
@@ -98,6 +100,7 @@ class Deployment:
             "hosting": dict(self.hosting),
             "spares": self.spares,
             "access": asdict(self.access),
+            "capture": self.capture,
         }
 
     def payload(self) -> dict[str, Any]:
@@ -126,6 +129,7 @@ class Deployment:
             hosting=dict(data.get("hosting", {})),
             spares=int(data.get("spares", 1)),
             access=Access(**data.get("access", {})),
+            capture=float(data.get("capture", 0.0)),
         )
 
 

@@ -45,6 +45,7 @@ def wanted_of(config: EndpointConfig, stage: Stage, found: Found | None) -> Depl
         hosting=_hosting(config, stage, len(variants)),
         spares=1 if stage.target.type == AWS else config.spares,
         access=_access(config, stage),
+        capture=0.0 if stage.target.type == AWS else config.capture,
     )
 
 

@@ -2,6 +2,7 @@
 
 from mlpipe_scriptmode.archive import facts_of, pack, pack_files, pack_folder, program_of, unpack
 from mlpipe_scriptmode.batching import Batcher, Request
+from mlpipe_scriptmode.codec import decode
 from mlpipe_scriptmode.errors import BadPayload, ModelFailure, UnsupportedContentType
 from mlpipe_scriptmode.model import Model, load
 
@@ -12,6 +13,7 @@ __all__ = [
     "ModelFailure",
     "Request",
     "UnsupportedContentType",
+    "decode",
     "facts_of",
     "load",
     "pack",
