@@ -1,5 +1,6 @@
 """The shipped machine-learning recipe, in a project of its own, as a user runs it."""
 
+import http.client
 import json
 import shutil
 import urllib.request
@@ -7,8 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
+import pandas as pd
 import pytest
 from botocore.config import Config
 
@@ -140,6 +143,21 @@ def test_its_experiment_runs(settled: Demo) -> None:
     planned = settled.mlpipe("ab", "plan", "diagnosis").splitlines()
     assert planned[0] == "confirmed (binary, increase is better): 0.94 now, 0.03 would matter"
     assert "verdict: inconclusive" in settled.mlpipe("ab", "status", "diagnosis")
+
+
+def test_its_traffic_is_watched(settled: Demo) -> None:
+    table = pd.read_csv(settled.root / "data" / "train.csv").drop(columns="malignant")
+    connection = http.client.HTTPConnection(urlsplit(settled.url).netloc, timeout=30)
+    for row in table.sample(frac=2, replace=True, random_state=1).to_numpy().tolist():
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", "/invocations", json.dumps([row]), headers)
+        assert connection.getresponse().read()
+    connection.close()
+    before = settled.run()
+    ended = settled.project.run("watch")
+    assert ended == {**before, "traffic": "done"}
+    (report,) = (settled.root / ".mlpipe" / "runs").glob("*/traffic.1/report.html")
+    assert "None of 30 features drifted." in report.read_text()
 
 
 def test_a_stopped_endpoint_is_started_again(settled: Demo) -> None:
