@@ -29,7 +29,7 @@ pytestmark = [
 ]
 
 CONNECTIONS = 64
-SECONDS, FULL_SECONDS = 40, 1800
+SECONDS, FULL_SECONDS = 20, 1800
 #: Megabytes by which a process may have grown since it was warm.
 GROWTH = 25
 VARIANTS = ("champion", "challenger")
@@ -116,7 +116,7 @@ def test_an_endpoint_under_load_for_long(
             if changes % 8 == 0 and (pid := soak.workers()[chance.choice(VARIANTS)]):
                 os.kill(pid, signal.SIGKILL)
                 kills += 1
-            if changes % 20 == 0:
+            if changes % 12 == 0:
                 soak.roll_back(chance.choice((first, second)))
             if not warm and time.monotonic() - begun > seconds / 4:
                 warm = soak.memory()
@@ -132,7 +132,7 @@ def test_an_endpoint_under_load_for_long(
         f"  {answered:,} requests in {seconds} s, {changes} changes of weights, {kills} workers "
         f"killed: {failed} failed, p99 {p99 / 1000:.0f} ms, router {grown:+.1f} MB"
     )
-    assert kills > 2
+    assert kills > 1
     assert failed <= kills * CONNECTIONS
     assert len(set(ids)) == len(ids) >= answered
     assert grown < GROWTH

@@ -145,4 +145,4 @@ def test_rows_beyond_the_terminal_are_counted(project: Any) -> None:
 
 
 def _timeless(line: str) -> str:
-    return re.sub(r"\d+\.\d+s +", "", line).rstrip()
+    return re.sub(r"\d+\.\d+s *", "", line).rstrip()
