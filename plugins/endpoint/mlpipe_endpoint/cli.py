@@ -29,7 +29,7 @@ def list_endpoints(as_json: AsJson = False) -> None:
     from mlpipe_endpoint import places, views
 
     found = [_place(target) for target in places.targets(_root())]
-    rows = [views.view(place, name) for place in found for name in place.names()]
+    rows = [row for place in found for row in views.views(place)]
     if as_json:
         typer.echo(json.dumps([row.to_json() for row in rows], indent=2))
     else:

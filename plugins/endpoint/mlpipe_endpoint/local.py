@@ -69,7 +69,7 @@ class LocalBackend:
                 return folder.deployment()
             now = Deployment.from_json(answer["deployment"])
             token = self.secrets.get(now.access.token)
-            stale = token is not None and digest_of(token) != answer["token"]
+            stale = token is not None and digest_of(token) != answer.get("token")
             return Found(now, True, answer["verified"] and not stale)
         return folder.deployment()
 

@@ -1,5 +1,6 @@
 """What commands say about an endpoint."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,15 @@ class View:
         }
 
 
+def views(place: Place) -> Iterator[View]:
+    """Look at all endpoints of a place; those that were deleted there are left out."""
+    backend = place.backend
+    for name in place.names():
+        there = backend.describe(name)
+        if there is not None:
+            yield _view(backend, there)
+
+
 def view(place: Place, name: str) -> View:
     """Look at an endpoint.
 
@@ -73,7 +83,11 @@ def view(place: Place, name: str) -> View:
         UserError: Nothing is known of it.
     """
     backend = place.backend
-    there = found(backend, name)
+    return _view(backend, found(backend, name))
+
+
+def _view(backend: Backend, there: Found) -> View:
+    name = there.deployment.name
     address = backend.address(there.deployment)
     if not isinstance(backend, LocalBackend):
         return View(there, address, None, f"aws logs tail /aws/sagemaker/Endpoints/{name}")

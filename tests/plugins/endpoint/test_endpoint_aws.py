@@ -1,5 +1,7 @@
 """Endpoints at the emulated SageMaker: what is made, when calls fail, and what is left over."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +264,33 @@ def test_what_nothing_uses_is_found_and_deleted(
         archive.unlink()
     site.rollback(first)  # what it needs is made again
     assert site.answer("champion") == b'["blue"]'
+
+
+def test_commands_know_endpoints_of_both_targets(
+    site: Site, project: Project, pair: dict[str, Path]
+) -> None:
+    def mlpipe(*arguments: str) -> str:
+        command = [sys.executable, "-m", "mlpipe", "endpoint", *arguments]
+        done = subprocess.run(
+            command, cwd=project.root, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    site.deploy(pair, traffic=TRAFFIC)
+    project.deploy(pair, traffic=TRAFFIC)
+    here, there = mlpipe("list").splitlines()
+    assert here.startswith("churn  running  http://127.0.0.1:")
+    assert there.startswith("churn  running  https://runtime.sagemaker.eu-west-1.amazonaws.com")
+    assert "aws logs tail" in mlpipe("status", "churn", "--target", "aws")
+    assert mlpipe("weights", "churn", "champion=1", "--target", "aws") == (
+        "champion 1 · challenger 10\n"
+    )
+    assert mlpipe("stop", "churn", "--target", "aws") == "stopped churn\n"
+    assert mlpipe("list") == f"{here}\n"
+    assert "unused  endpoint config" in mlpipe("gc")
+    assert "deleted  model" in mlpipe("gc", "--yes")
+    assert mlpipe("gc") == ""
 
 
 def test_an_endpoint_of_somebody_else_is_left_alone(

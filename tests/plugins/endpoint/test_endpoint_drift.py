@@ -18,6 +18,13 @@ from mlpipe_endpoint.monitoring.drift import (
 
 EFFECT, ALPHA = 0.1, 0.05
 RNG = np.random.default_rng(3)
+STATE = RNG.bit_generator.state
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers_each_time() -> None:
+    """Whatever the order of the tests."""
+    RNG.bit_generator.state = STATE
 
 
 def frame(rows: int, shift: float = 0.0, features: int = 5) -> pd.DataFrame:
