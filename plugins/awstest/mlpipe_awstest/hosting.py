@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlpipe_awstest.cloud import ACCOUNT, REGION, Cloud
+from mlpipe_awstest.cloud import ACCOUNT, Cloud
 from mlpipe_awstest.errors import Refused, invalid, not_found
+from mlpipe_awstest.kept import Kept, arn_of, tags_in
 from mlpipe_awstest.variants import Unhealthy, Variant, start
 
 Answer = dict[str, Any]
@@ -54,32 +55,20 @@ class Hosting:
 
     cloud: Cloud
     tags: dict[str, dict[str, str]]
-    _kept: dict[str, dict[str, Any]] = field(
-        default_factory=lambda: {"model": {}, "endpoint-config": {}}
-    )
+    _kept: Kept = field(init=False)
     _endpoints: dict[str, Endpoint] = field(default_factory=dict)
     _fates: list[str] = field(default_factory=list)
     _stale: list[Answer] = field(default_factory=list)
     _made: int = 0
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
+    def __post_init__(self) -> None:
+        self._kept = Kept(self.tags)
+
     def answers(self) -> Mapping[str, Callable[[Any], Answer]]:
         """Give what is served here, by operation."""
         return {
-            "CreateModel": lambda request: self._make("Model", "model", request),
-            "DescribeModel": lambda request: self._describe_kept("Model", "model", request),
-            "DeleteModel": lambda request: self._delete("Model", "model", request),
-            "ListModels": lambda request: self._list("Model", "model", request),
-            "CreateEndpointConfig": self._make_config,
-            "DescribeEndpointConfig": lambda request: self._describe_kept(
-                "EndpointConfig", "endpoint-config", request
-            ),
-            "DeleteEndpointConfig": lambda request: self._delete(
-                "EndpointConfig", "endpoint-config", request
-            ),
-            "ListEndpointConfigs": lambda request: self._list(
-                "EndpointConfig", "endpoint-config", request
-            ),
+            **self._kept.answers(),
             "CreateEndpoint": self._create,
             "DescribeEndpoint": self._described,
             "UpdateEndpoint": self._update,
@@ -98,82 +87,27 @@ class Hosting:
         """End all endpoints, forget everything."""
         with self._lock:
             ended = [each for found in self._endpoints.values() for each in found.variants.values()]
-            for kept in (*self._kept.values(), self._endpoints):
-                kept.clear()
+            self._endpoints.clear()
+            self._kept.clear()
             self._fates.clear()
             self._stale.clear()
         for variant in ended:
             variant.stop()
 
-    # -- models and configurations ----------------------------------------------------------------
-
-    def _make(self, what: str, kind: str, request: Any) -> Answer:
-        name = request[f"{what}Name"]
-        with self._lock:
-            if name in self._kept[kind]:
-                raise invalid(f'Cannot create already existing {_said(kind)} "{_arn(kind, name)}".')
-            self._kept[kind][name] = {**request, "CreationTime": time.time()}
-            self.tags[_arn(kind, name)] = _tags(request)
-        return {f"{what}Arn": _arn(kind, name)}
-
-    def _make_config(self, request: Any) -> Answer:
-        variants = request["ProductionVariants"]
-        for variant in variants:
-            self._find("model", variant["ModelName"])
-            if ("ServerlessConfig" in variant) == ("InstanceType" in variant):
-                raise invalid("A variant has either an InstanceType or a ServerlessConfig.")
-        if any("ServerlessConfig" in variant for variant in variants):
-            if len(variants) > 1:
-                raise invalid("Serverless endpoints have one production variant only.")
-            if "DataCaptureConfig" in request:
-                raise invalid("DataCaptureConfig is not supported for serverless endpoints.")
-        return self._make("EndpointConfig", "endpoint-config", request)
-
-    def _describe_kept(self, what: str, kind: str, request: Any) -> Answer:
-        name = request[f"{what}Name"]
-        found = {n: v for n, v in self._find(kind, name).items() if n != "Tags"}
-        return {**found, f"{what}Arn": _arn(kind, name)}
-
-    def _find(self, kind: str, name: str) -> Any:
-        found = self._kept[kind].get(name)
-        if found is None:
-            raise not_found(f'Could not find {_said(kind)} "{_arn(kind, name)}".')
-        return found
-
-    def _delete(self, what: str, kind: str, request: Any) -> Answer:
-        name = request[f"{what}Name"]
-        self._find(kind, name)
-        with self._lock:
-            del self._kept[kind][name]
-            self.tags.pop(_arn(kind, name), None)
-        return {}
-
-    def _list(self, what: str, kind: str, request: Any) -> Answer:
-        found = [
-            {
-                f"{what}Name": name,
-                f"{what}Arn": _arn(kind, name),
-                "CreationTime": made["CreationTime"],
-            }
-            for name, made in self._kept[kind].items()
-            if request.get("NameContains", "") in name
-        ]
-        return {f"{what}s": found}
-
     # -- endpoints --------------------------------------------------------------------------------
 
     def _create(self, request: Any) -> Answer:
         name, config = request["EndpointName"], request["EndpointConfigName"]
-        self._find("endpoint-config", config)
+        self._kept.find("endpoint-config", config)
         with self._lock:
             if name in self._endpoints:
                 raise invalid(
-                    f'Cannot create already existing endpoint "{_arn("endpoint", name)}".'
+                    f'Cannot create already existing endpoint "{arn_of("endpoint", name)}".'
                 )
             made = self._endpoints[name] = Endpoint(name, config)
-            self.tags[_arn("endpoint", name)] = _tags(request)
+            self.tags[arn_of("endpoint", name)] = tags_in(request)
         threading.Thread(target=self._begin, args=(made,), daemon=True).start()
-        return {"EndpointArn": _arn("endpoint", name)}
+        return {"EndpointArn": arn_of("endpoint", name)}
 
     def _begin(self, made: Endpoint) -> None:
         try:
@@ -185,13 +119,13 @@ class Hosting:
 
     def _start(self, config: str) -> dict[str, Variant]:
         started: dict[str, Variant] = {}
-        for asked in self._find("endpoint-config", config)["ProductionVariants"]:
+        for asked in self._kept.find("endpoint-config", config)["ProductionVariants"]:
             name = asked["VariantName"]
             with self._lock:
                 self._made += 1
                 folder = self.cloud.folder / f"variant-{self._made}"
             try:
-                model = self._find("model", asked["ModelName"])
+                model = self._kept.find("model", asked["ModelName"])
                 started[name] = start(self.cloud, folder, model, asked)
             except Unhealthy as error:
                 for each in started.values():
@@ -201,7 +135,7 @@ class Hosting:
 
     def _update(self, request: Any) -> Answer:
         found, config = self._settled(request), request["EndpointConfigName"]
-        self._find("endpoint-config", config)
+        self._kept.find("endpoint-config", config)
         if config == found.config:
             raise invalid("Cannot update an endpoint to the configuration that it has.")
         fate = self._fates.pop(0) if self._fates else ""
@@ -212,7 +146,7 @@ class Hosting:
             target=self._change, args=(found, request, fate == "update-fails"), daemon=True
         )
         thread.start()
-        return {"EndpointArn": _arn("endpoint", found.name)}
+        return {"EndpointArn": arn_of("endpoint", found.name)}
 
     def _change(self, found: Endpoint, request: Any, fails: bool) -> None:
         """Start the new variants, and switch; else all stays as it was, and is in service."""
@@ -248,7 +182,7 @@ class Hosting:
             found.status = "InService"
 
         threading.Timer(0.1, change).start()
-        return {"EndpointArn": _arn("endpoint", found.name)}
+        return {"EndpointArn": arn_of("endpoint", found.name)}
 
     def _delete_endpoint(self, request: Any) -> Answer:
         with self._lock:
@@ -256,7 +190,7 @@ class Hosting:
             if found.status in ("Creating", "Updating"):
                 raise invalid(f'Cannot delete in-progress endpoint "{found.name}".')
             del self._endpoints[found.name]
-            self.tags.pop(_arn("endpoint", found.name), None)
+            self.tags.pop(arn_of("endpoint", found.name), None)
         for variant in found.variants.values():
             variant.stop()
         return {}
@@ -264,13 +198,13 @@ class Hosting:
     def _settled(self, request: Any) -> Endpoint:
         found = self._endpoint(request["EndpointName"])
         if found.status != "InService":
-            raise invalid(f'Cannot update in-progress endpoint "{_arn("endpoint", found.name)}".')
+            raise invalid(f'Cannot update in-progress endpoint "{arn_of("endpoint", found.name)}".')
         return found
 
     def _endpoint(self, name: str) -> Endpoint:
         found = self._endpoints.get(name)
         if found is None:
-            raise not_found(f'Could not find endpoint "{_arn("endpoint", name)}".')
+            raise not_found(f'Could not find endpoint "{arn_of("endpoint", name)}".')
         return found
 
     def _described(self, request: Any) -> Answer:
@@ -290,7 +224,7 @@ class Hosting:
         ]
         return {
             "EndpointName": found.name,
-            "EndpointArn": _arn("endpoint", found.name),
+            "EndpointArn": arn_of("endpoint", found.name),
             "EndpointConfigName": found.config,
             "EndpointStatus": found.status,
             "ProductionVariants": variants or None,
@@ -362,15 +296,3 @@ def _retain(
 def _drawn(variants: Mapping[str, Variant]) -> str:
     weights = [each.weight for each in variants.values()]
     return random.choices(list(variants), weights)[0]  # noqa: S311 - nothing secret depends on it
-
-
-def _said(kind: str) -> str:
-    return "endpoint configuration" if kind == "endpoint-config" else kind
-
-
-def _arn(kind: str, name: str) -> str:
-    return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{kind}/{name}"
-
-
-def _tags(request: Mapping[str, Any]) -> dict[str, str]:
-    return {each["Key"]: each["Value"] for each in request.get("Tags", ())}

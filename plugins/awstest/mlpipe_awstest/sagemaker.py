@@ -9,11 +9,12 @@ from typing import Any
 
 from mlpipe_awstest import hosting
 from mlpipe_awstest.checks import check
-from mlpipe_awstest.cloud import ACCOUNT, REGION, Cloud
+from mlpipe_awstest.cloud import Cloud
 from mlpipe_awstest.containers import programs
 from mlpipe_awstest.describing import describe, summarise
 from mlpipe_awstest.errors import Refused, invalid, not_found
 from mlpipe_awstest.hosting import Hosting
+from mlpipe_awstest.kept import arn_of, tags_in
 from mlpipe_awstest.listing import page
 from mlpipe_awstest.rules import check_training, check_tuning, check_warm_start
 from mlpipe_awstest.training import FATES, TrainingJob
@@ -117,7 +118,7 @@ class SageMaker:
         self, request: Mapping[str, Any], tuned: Mapping[str, str], tuning: str
     ) -> TrainingJob:
         name = str(request["TrainingJobName"])
-        arn = _arn("training-job", name)
+        arn = arn_of("training-job", name)
         with self._lock:
             if name in self._training:
                 raise Refused(
@@ -131,7 +132,7 @@ class SageMaker:
             fate = self._fates.pop(0) if self._fates else ""
             job = TrainingJob(request, arn, self.cloud, folder, bin_folder, fate, tuning, tuned)
             self._training[name] = job
-            self._tags[arn] = _tags(request)
+            self._tags[arn] = tags_in(request)
         job.start()
         return job
 
@@ -174,10 +175,10 @@ class SageMaker:
                     f"region; there is one named {name}",
                 )
             parents = tuple(self._parents(request))
-            arn = _arn("hyper-parameter-tuning-job", name)
+            arn = arn_of("hyper-parameter-tuning-job", name)
             job = TuningJob(request, arn, self._make, parents)
             self._tuning[name] = job
-            self._tags[arn] = _tags(request)
+            self._tags[arn] = tags_in(request)
         job.start()
         return {"HyperParameterTuningJobArn": job.arn}
 
@@ -216,21 +217,13 @@ class SageMaker:
 
     def _add_tags(self, request: Any) -> Answer:
         tags = self._tags[request["ResourceArn"]]
-        tags |= _tags(request)
+        tags |= tags_in(request)
         return {"Tags": _pairs(tags)}
 
     def _delete_tags(self, request: Any) -> Answer:
         for key in request["TagKeys"]:
             self._tags[request["ResourceArn"]].pop(key, None)
         return {}
-
-
-def _arn(kind: str, name: str) -> str:
-    return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{kind}/{name}"
-
-
-def _tags(request: Mapping[str, Any]) -> dict[str, str]:
-    return {each["Key"]: each["Value"] for each in request.get("Tags", ())}
 
 
 def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
