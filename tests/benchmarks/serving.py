@@ -19,6 +19,7 @@ from pathlib import Path
 import mlpipe_endpoint
 import mlpipe_scriptmode
 from mlpipe.testing import make_stage
+from mlpipe_endpoint import control, processes
 from mlpipe_endpoint.config import EndpointConfig
 from mlpipe_endpoint.local import LocalBackend
 from tests.benchmarks.measure import tree_cpu
@@ -225,9 +226,15 @@ def mlpipe(given: Material) -> Iterator[Running]:
             result = mlpipe_endpoint.deploy(config=EndpointConfig(endpoint="bench"), stage=stage)
         server = backend.folder("bench").server()
         assert server is not None
+        # What a spare takes to load is no request's.
+        assert processes.wait_until(lambda: _has_spare(server.control), 60)
         yield Running("mlpipe", int(result.values["port"]), server.pid)
     finally:
         backend.stop("bench")
+
+
+def _has_spare(path: str) -> bool:
+    return all(control.ask(path, "describe", timeout=5)["spares"].values())
 
 
 @contextmanager

@@ -60,9 +60,9 @@ def test_a_request_costs_little(
 def _check(found: Mapping[tuple[str, int], Load]) -> None:
     mine = {connections: found["mlpipe", connections].cpu for connections in (ONE, MANY)}
     assert mine[ONE] < 1.6 * found[FASTAPI.name, ONE].cpu
-    # Measured: 11 and 4 times. Lower here, for machines whose other work is heavy.
-    assert found[MLFLOW.name, MANY].cpu > 7 * mine[MANY]
-    assert found[FASTAPI.name, MANY].cpu > 2.5 * mine[MANY]
+    # Measured: 20 and 7 times. Lower here, for machines whose other work is heavy.
+    assert found[MLFLOW.name, MANY].cpu > 13 * mine[MANY]
+    assert found[FASTAPI.name, MANY].cpu > 4.5 * mine[MANY]
 
 
 def measured(

@@ -121,14 +121,15 @@ def logs(
     lines: Annotated[
         int, typer.Option("--lines", "-n", min=0, help="How many, from the end.")
     ] = 50,
+    as_json: AsJson = False,
 ) -> None:
-    """Show the end of an endpoint's log: what its server and models printed here."""
-    from mlpipe_endpoint import views
+    """Show the end of an endpoint's log: what its server and models said here."""
+    from mlpipe_endpoint import logs, views
 
     path = Path(views.view(_of(name, "local"), name).log)
     text = path.read_text(errors="replace") if path.exists() else ""
-    for line in text.splitlines()[-lines:] if lines else []:
-        typer.echo(line)
+    for entry in logs.entries(text.splitlines()[-lines:] if lines else []):
+        typer.echo(json.dumps(entry) if as_json else logs.shown(entry))
 
 
 @app.command()

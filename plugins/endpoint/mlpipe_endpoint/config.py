@@ -25,6 +25,7 @@ _LOOPBACK = ("127.0.0.1", "localhost")
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=63)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class ProbeConfig(BaseModel):
@@ -115,6 +116,11 @@ class EndpointConfig(StageConfig):
         description="Share of the traffic for each input, in any unit. May be left out when "
         "there is one input. One name more stands for the model that is in service.",
     )
+    shadow: dict[Name, Share] = Field(
+        default_factory=dict,
+        description="Inputs without traffic that get a copy of a share of all requests, from 0 "
+        "to 1. Their answers are recorded, and given to nobody.",
+    )
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         default=0, description="0: a free one when the endpoint is created, kept afterwards."
     )
@@ -160,6 +166,15 @@ class EndpointConfig(StageConfig):
     def _some_traffic(self) -> Self:
         if self.traffic and not any(self.traffic.values()):
             raise ValueError("traffic: at least one variant needs a weight above 0")
+        return self
+
+    @model_validator(mode="after")
+    def _shadows_answer_nobody(self) -> Self:
+        for name in self.shadow:
+            if self.traffic.get(name):
+                raise ValueError(
+                    f'shadow: "{name}" has traffic, too; a shadow variant answers nobody'
+                )
         return self
 
     @model_validator(mode="after")

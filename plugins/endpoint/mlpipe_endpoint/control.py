@@ -3,12 +3,12 @@
 import asyncio
 import json
 import socket
-import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mlpipe import UserError
+from mlpipe_endpoint import logs
 
 #: Bytes that a request or an answer may have; probes travel here.
 _LIMIT = 64 * 1024 * 1024
@@ -89,6 +89,6 @@ async def _handle(handlers: Mapping[str, Handler], line: bytes) -> Mapping[str, 
     except UserError as error:
         return {"error": {"what": error.what, "where": error.where, "fix": error.fix}}
     except Exception as error:
-        traceback.print_exc()
+        logs.note("error", "a command failed", error)
         what = f"the endpoint's server failed: {error!r}"
         return {"error": {"what": what, "where": None, "fix": "See its log."}}

@@ -5,15 +5,13 @@ gives every frame that is complete.
 """
 
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 #: Number, status, and the lengths of the two texts and the body.
 _HEAD = struct.Struct("!QHIII")
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """A request, or the reply to one.
 
     Attributes:
@@ -31,11 +29,13 @@ class Frame:
     accept: str = ""
 
 
-def encode(frame: Frame) -> bytes:
-    """Give the bytes of a frame."""
-    kind, accept = frame.content_type.encode(), frame.accept.encode()
-    lengths = len(kind), len(accept), len(frame.body)
-    return b"".join((_HEAD.pack(frame.number, frame.status, *lengths), kind, accept, frame.body))
+def encode(
+    number: int, body: bytes = b"", status: int = 0, content_type: str = "", accept: str = ""
+) -> bytes:
+    """Give the bytes of a frame; see ``Frame``."""
+    kind, wanted = content_type.encode(), accept.encode()
+    head = _HEAD.pack(number, status, len(kind), len(wanted), len(body))
+    return b"".join((head, kind, wanted, body))
 
 
 class FrameBuffer:
@@ -43,21 +43,25 @@ class FrameBuffer:
 
     def __init__(self) -> None:
         self._data = bytearray()
+        self._needed = _HEAD.size
 
-    def feed(self, data: bytes) -> Iterator[Frame]:
+    def feed(self, data: bytes) -> list[Frame]:
         """Take bytes, and give the frames that they complete."""
         self._data += data
+        if len(self._data) < self._needed:
+            return []
+        held = bytes(self._data)
+        frames: list[Frame] = []
         place = 0
-        while len(self._data) - place >= _HEAD.size:
-            number, status, *lengths = _HEAD.unpack_from(self._data, place)
-            start = place + _HEAD.size
-            if len(self._data) - start < sum(lengths):
+        while (start := place + _HEAD.size) <= len(held):
+            number, status, kind, accept, body = _HEAD.unpack_from(held, place)
+            accept += start + kind
+            body += accept
+            if len(held) < body:
+                self._needed = body - place
                 break
-            place = start + sum(lengths)
-            yield _frame(bytes(self._data[start:place]), number, status, lengths)
+            kinds = held[start : start + kind].decode(), held[start + kind : accept].decode()
+            frames.append(Frame(number, held[accept:body], status, *kinds))
+            place, self._needed = body, _HEAD.size
         del self._data[:place]
-
-
-def _frame(rest: bytes, number: int, status: int, lengths: list[int]) -> Frame:
-    kind, accept = lengths[0], lengths[0] + lengths[1]
-    return Frame(number, rest[accept:], status, rest[:kind].decode(), rest[kind:accept].decode())
+        return frames

@@ -1,10 +1,11 @@
 """Hosting one variant: a worker that is replaced when it dies or hangs."""
 
 import asyncio
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from mlpipe_endpoint.link import Answer, ModelFailed, WorkerLink
+from mlpipe_endpoint import logs
+from mlpipe_endpoint.link import Answer, ModelFailed, Outcome, WorkerLink
 from mlpipe_endpoint.values import Model
 
 #: Seconds that loading a model may take.
@@ -53,12 +54,13 @@ class Host:
     @property
     def ready(self) -> bool:
         """Whether the model can be asked."""
-        return any(link.alive for link in self._links)
+        return self._link() is not None
 
     @property
     def pid(self) -> int | None:
         """The process number of the worker that answers, while there is one."""
-        return next((link.pid for link in self._links if link.alive), None)
+        link = self._link()
+        return None if link is None else link.pid
 
     @property
     def spare_pids(self) -> list[int]:
@@ -85,7 +87,9 @@ class Host:
             self._keeper = asyncio.create_task(self._keep())
 
     async def _open(self) -> WorkerLink:
-        return await WorkerLink.open(self.model, self._folder, LOAD_SECONDS, self._changed.set)
+        return await WorkerLink.open(
+            self.variant, self.model, self._folder, LOAD_SECONDS, self._changed.set
+        )
 
     async def _keep(self) -> None:
         pause = RETRY_SECONDS[0]
@@ -118,24 +122,56 @@ class Host:
         return RETRY_SECONDS[0]
 
     async def invoke(self, body: bytes, content_type: str, accept: str) -> Answer:
-        """Ask the model.
+        """Ask the model, and wait.
 
         Raises:
             ModelFailed: It refused the request, failed, died or took too long.
         """
-        link = next((each for each in self._links if each.alive), None)
+        answered: asyncio.Future[Answer | ModelFailed] = asyncio.Future()
+        self.ask(body, content_type, accept, answered.set_result)
+        outcome = await answered
+        if isinstance(outcome, ModelFailed):
+            raise outcome
+        return outcome
+
+    def ask(
+        self,
+        body: bytes,
+        content_type: str,
+        accept: str,
+        then: Callable[[Answer | ModelFailed], object],
+    ) -> None:
+        """Ask the model.
+
+        Args:
+            body: The request's body.
+            content_type: What it is.
+            accept: What is wanted back.
+            then: Called once: with the answer, or with why there is none.
+        """
+        link = self._link()
         if link is None:
-            raise ModelFailed(503, "it is being started again")
+            then(ModelFailed(503, "it is being started again"))
+            return
         self._enter()
-        try:
-            return await link.invoke(body, content_type, accept, self._patience)
-        except TimeoutError:
-            if link.stuck(self._patience):
-                # Only the worker's end frees the others that wait behind this request.
-                link.kill()
-            raise ModelFailed(500, f"it did not answer within {self._patience:g} s") from None
-        finally:
+
+        def answered(outcome: Outcome) -> None:
             self._leave()
+            then(self._late(link) if isinstance(outcome, TimeoutError) else outcome)
+
+        link.ask(body, content_type, accept, self._patience, answered)
+
+    def _link(self) -> WorkerLink | None:
+        for link in self._links:
+            if link.alive:
+                return link
+        return None
+
+    def _late(self, link: WorkerLink) -> ModelFailed:
+        if link.stuck(self._patience):
+            # Only the worker's end frees the others that wait behind this request.
+            link.kill()
+        return ModelFailed(500, f"it did not answer within {self._patience:g} s")
 
     def _enter(self) -> None:
         self._in_flight += 1
@@ -146,9 +182,10 @@ class Host:
         if not self._in_flight:
             self._idle.set()
 
-    async def retire(self) -> None:
-        """Let what is in flight finish, then end the worker."""
-        await self._idle.wait()
+    async def retire(self, *, at_once: bool = False) -> None:
+        """Let what is in flight finish, unless nobody waits for it; then end the workers."""
+        if not at_once:
+            await self._idle.wait()
         self._retired = True
         if self._keeper is not None:
             self._keeper.cancel()
@@ -157,4 +194,4 @@ class Host:
         await asyncio.gather(*(link.close() for link in links))
 
     def _log(self, text: str) -> None:
-        print(f"variant {self.variant}: {text}", file=sys.stderr, flush=True)
+        logs.note("warning", f"variant {self.variant}: {text}", variant=self.variant)

@@ -2,17 +2,19 @@
 
 import asyncio
 import itertools
+import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
+from mlpipe_endpoint import logs
 from mlpipe_endpoint.frames import Frame, FrameBuffer, encode
 from mlpipe_endpoint.launching import command
 from mlpipe_endpoint.values import Model
 
-_OK = 200
+#: The status of what was answered as it should be.
+OK = 200
 
 
 class ModelFailed(Exception):
@@ -29,12 +31,16 @@ class ModelFailed(Exception):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A model's answer: the bytes and what they are."""
 
     body: bytes
     content_type: str
+
+
+#: What comes of asking: failures are told, not raised.
+Outcome = Answer | ModelFailed | TimeoutError
+Then = Callable[[Outcome], object]
 
 
 class WorkerLink(asyncio.Protocol):
@@ -52,7 +58,8 @@ class WorkerLink(asyncio.Protocol):
         self._arriving = FrameBuffer()
         self._leaving: list[bytes] = []
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, _Waiting] = {}
+        #: By request, until when it may be answered, as the loop counts, and who waits.
+        self._waiting: dict[int, tuple[float, Then]] = {}
         self._greeting: asyncio.Future[Frame | None] = self._loop.create_future()
         self._lost = False
         self._timer: asyncio.TimerHandle | None = None
@@ -61,11 +68,12 @@ class WorkerLink(asyncio.Protocol):
 
     @classmethod
     async def open(
-        cls, model: Model, folder: Path, timeout: float, on_end: Callable[[], object]
+        cls, variant: str, model: Model, folder: Path, timeout: float, on_end: Callable[[], object]
     ) -> "WorkerLink":
         """Start a worker and wait until its model is loaded.
 
         Args:
+            variant: What it is for, as the log says it.
             model: The model.
             folder: Where it is unpacked.
             timeout: Seconds that loading may take.
@@ -76,7 +84,7 @@ class WorkerLink(asyncio.Protocol):
         """
         ours, theirs = socket.socketpair()
         with theirs:
-            process = await _started(model, folder, theirs.fileno())
+            process = await _started(variant, model, folder, theirs.fileno())
         loop = asyncio.get_running_loop()
         _, link = await loop.create_unix_connection(lambda: cls(process, on_end), sock=ours)
         try:
@@ -97,7 +105,7 @@ class WorkerLink(asyncio.Protocol):
         if frame is None:
             code = await self._process.wait()
             raise ModelFailed(500, f"its process ended with exit code {code} while loading it")
-        if frame.status != _OK:
+        if frame.status != OK:
             raise ModelFailed(frame.status, frame.body.decode(errors="replace"))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -111,8 +119,8 @@ class WorkerLink(asyncio.Protocol):
             if not frame.number and not self._greeting.done():
                 self._greeting.set_result(frame)
             waiting = self._waiting.pop(frame.number, None)
-            if waiting is not None and not waiting.reply.done():
-                waiting.reply.set_result(frame)
+            if waiting is not None:
+                waiting[1](_outcome(frame))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail what waits; called by the event loop."""
@@ -123,10 +131,8 @@ class WorkerLink(asyncio.Protocol):
         if not self._greeting.done():
             self._greeting.set_result(None)
         waiting, self._waiting = self._waiting, {}
-        for each in waiting.values():
-            if not each.reply.done():
-                error = ModelFailed(500, "its process ended before it had answered")
-                each.reply.set_exception(error)
+        for _, then in waiting.values():
+            then(ModelFailed(500, "its process ended before it had answered"))
 
     @property
     def alive(self) -> bool:
@@ -138,7 +144,7 @@ class WorkerLink(asyncio.Protocol):
         """The worker's process number."""
         return self._process.pid
 
-    async def invoke(self, body: bytes, content_type: str, accept: str, patience: float) -> Answer:
+    def ask(self, body: bytes, content_type: str, accept: str, patience: float, then: Then) -> None:
         """Ask the model.
 
         Args:
@@ -146,28 +152,19 @@ class WorkerLink(asyncio.Protocol):
             content_type: What it is.
             accept: What is wanted back.
             patience: Seconds to wait; the same for all requests.
-
-        Raises:
-            ModelFailed: It refused the request, failed, or died.
-            TimeoutError: It took too long.
+            then: Called once with the answer; with ``ModelFailed`` where the model refused the
+                request, failed or died, with ``TimeoutError`` where it took too long.
         """
         if not self.alive:
-            raise ModelFailed(500, "its process has ended")
+            then(ModelFailed(500, "its process has ended"))
+            return
         number, now = next(self._numbers), self._loop.time()
         if not self._waiting:
             self._progress = now
-        waiting = _Waiting(self._loop.create_future(), now + patience)
-        self._waiting[number] = waiting
-        self._send(encode(Frame(number, body, 0, content_type, accept)))
+        self._waiting[number] = now + patience, then
+        self._send(encode(number, body, 0, content_type, accept))
         if self._timer is None:
-            self._timer = self._loop.call_at(waiting.deadline, self._expire)
-        try:
-            frame = await waiting.reply
-        finally:
-            self._waiting.pop(number, None)
-        if frame.status != _OK:
-            raise ModelFailed(frame.status, frame.body.decode(errors="replace"))
-        return Answer(frame.body, frame.content_type)
+            self._timer = self._loop.call_at(now + patience, self._expire)
 
     def _send(self, data: bytes) -> None:
         if not self._leaving:
@@ -182,12 +179,12 @@ class WorkerLink(asyncio.Protocol):
     def _expire(self) -> None:
         """Give up what waits too long. One timer does: who came first is first to give up."""
         now, self._timer = self._loop.time(), None
-        for each in self._waiting.values():
-            if each.deadline > now:
-                self._timer = self._loop.call_at(each.deadline, self._expire)
+        for number, (deadline, then) in list(self._waiting.items()):
+            if deadline > now:
+                self._timer = self._loop.call_at(deadline, self._expire)
                 return
-            if not each.reply.done():
-                each.reply.set_exception(TimeoutError())
+            del self._waiting[number]
+            then(TimeoutError())
 
     def stuck(self, seconds: float) -> bool:
         """Whether requests are waiting and none was answered for so long."""
@@ -211,19 +208,23 @@ class WorkerLink(asyncio.Protocol):
             self._process.kill()
 
 
-async def _started(model: Model, folder: Path, descriptor: int) -> asyncio.subprocess.Process:
+async def _started(
+    variant: str, model: Model, folder: Path, descriptor: int
+) -> asyncio.subprocess.Process:
     argv = command(model, folder, descriptor)
     try:
         return await asyncio.create_subprocess_exec(
-            *argv, pass_fds=(descriptor,), stdin=asyncio.subprocess.DEVNULL, cwd=folder
+            *argv,
+            pass_fds=(descriptor,),
+            stdin=asyncio.subprocess.DEVNULL,
+            cwd=folder,
+            env={**os.environ, logs.SOURCE: variant},
         )
     except OSError as error:
         raise ModelFailed(500, f'"{argv[0]}" cannot be started: {error.strerror}') from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A request that was sent: its reply to be, and until when it may come, as the loop counts."""
-
-    reply: asyncio.Future[Frame]
-    deadline: float
+def _outcome(frame: Frame) -> Outcome:
+    if frame.status != OK:
+        return ModelFailed(frame.status, frame.body.decode(errors="replace"))
+    return Answer(frame.body, frame.content_type)

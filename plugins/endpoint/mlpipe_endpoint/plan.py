@@ -12,7 +12,7 @@ def settle(wanted: Deployment, found: Found | None) -> Deployment:
 
     The port is kept. So are weights that were changed by hand, for as long as the recipe goes on
     asking for the same ones, and by a promotion, for as long as it asks for the same models too:
-    running it again must not undo them.
+    running it again must not undo them. A shadow variant that was given traffic is none any more.
     """
     if found is None:
         return wanted
@@ -20,9 +20,11 @@ def settle(wanted: Deployment, found: Found | None) -> Deployment:
     same = wanted.declared == there.declared and wanted.variants.keys() == there.weights.keys()
     promoted = bool(there.replaced)
     kept = same and (not promoted or _digests(wanted) == _digests(there))
+    weights = there.weights if kept else wanted.weights
     return replace(
         wanted,
-        weights=there.weights if kept else wanted.weights,
+        weights=weights,
+        shadow={name: share for name, share in wanted.shadow.items() if not weights[name]},
         replaced=there.replaced if kept else {},
         port=wanted.port or there.port,
     )
@@ -38,6 +40,7 @@ def actions(wanted: Deployment, found: Found | None) -> tuple[Action, ...]:
         *_weights(wanted, found),
         *_salt(wanted, found),
         *_spares(wanted, found),
+        *_shadow(wanted, found),
         *_access(wanted, found),
     )
     if changes or found.verified:
@@ -57,7 +60,8 @@ def _creation(wanted: Deployment) -> Iterator[Action]:
     port = f"port {wanted.port}" if wanted.port else "a free port"
     yield Action("create", _subject(wanted), f"{shares(wanted.weights)}, {port}")
     for name, model in wanted.variants.items():
-        yield Action("create", f"variant {name}", f"model {model.short}")
+        shadow = f", a shadow: {wanted.shadow[name]:g}" if name in wanted.shadow else ""
+        yield Action("create", f"variant {name}", f"model {model.short}{shadow}")
 
 
 def _process(wanted: Deployment, found: Found) -> Iterator[Action]:
@@ -105,6 +109,13 @@ def _spares(wanted: Deployment, found: Found) -> Iterator[Action]:
     if wanted.spares != found.deployment.spares:
         change = f"{found.deployment.spares} → {wanted.spares} for each variant"
         yield Action("update", f"spares of {wanted.name}", change)
+
+
+def _shadow(wanted: Deployment, found: Found) -> Iterator[Action]:
+    there = found.deployment.shadow
+    if wanted.shadow != there:
+        change = f"{shares(there) or 'none'} → {shares(wanted.shadow) or 'none'}"
+        yield Action("update", f"shadow of {wanted.name}", change)
 
 
 def listens_elsewhere(wanted: Deployment, there: Deployment) -> bool:

@@ -86,4 +86,5 @@ def _promoted(now: Deployment, winner: str, incumbent: str | None) -> Deployment
     weights = dict.fromkeys(now.weights, 0.0)
     weights[winner] = sum(now.weights.values())
     replaced = now.replaced if incumbent is None else {incumbent: winner}
-    return replace(now, weights=weights, replaced=replaced)
+    shadow = {name: share for name, share in now.shadow.items() if name != winner}
+    return replace(now, weights=weights, replaced=replaced, shadow=shadow)

@@ -2,13 +2,15 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as made for each request: that would take longer than to write it.
+@dataclass(slots=True)
 class Invocation:
     """A request that reached a variant.
 
@@ -23,6 +25,8 @@ class Invocation:
         inference: The caller's own id, from ``X-Amzn-SageMaker-Inference-Id``, or ``None``.
         status: The HTTP status answered.
         latency: Seconds from arrival to answer.
+        shadow: Whether the variant was asked beside the one whose answer was given. The other's
+            record has the same id.
     """
 
     id: str
@@ -34,6 +38,7 @@ class Invocation:
     inference: str | None
     status: int
     latency: float
+    shadow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,7 @@ class Capture:
         body: In base64.
         answer_type: What the answer is.
         answer: In base64.
+        shadow: Whether that was given to nobody; see ``Invocation``.
     """
 
     id: str
@@ -57,6 +63,7 @@ class Capture:
     body: str
     answer_type: str
     answer: str
+    shadow: bool = False
 
 
 def is_drawn(identifier: str, share: float) -> bool:
@@ -64,40 +71,45 @@ def is_drawn(identifier: str, share: float) -> bool:
     return share > 0 and int(identifier[:8], 16) < share * 2**32
 
 
+#: Called with why something could not be written, or with nothing.
+Then = Callable[[OSError | None], object]
+
+
 class Recorder:
     """Appends records to a file.
 
-    Each goes to the operating system whole before ``record`` returns, so none is lost or torn
-    by the death of any process. Those of one turn of the event loop go by one write.
+    Each has gone to the operating system whole when its caller hears of it, so none that was
+    answered is lost or torn by the death of any process. Those of one turn of the event loop go
+    by one write.
     """
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._lines: list[bytes] = []
-        self._written: asyncio.Future[None] | None = None
+        self._waiting: list[Then] = []
 
-    async def record(self, invocation: Invocation | Capture) -> None:
+    def record(self, entry: Invocation | Capture, then: Then) -> None:
         """Write one line.
 
-        Raises:
-            OSError: It could not be written, as on a full disk.
+        Args:
+            entry: What it says.
+            then: Called when it is written, or could not be, as on a full disk.
         """
-        self._lines.append(orjson.dumps(invocation, option=orjson.OPT_APPEND_NEWLINE))
-        if self._written is None:
-            loop = asyncio.get_running_loop()
-            self._written = loop.create_future()
-            loop.call_soon(self._write, self._written)
-        await self._written
+        if not self._lines:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._lines.append(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
+        self._waiting.append(then)
 
-    def _write(self, written: asyncio.Future[None]) -> None:
-        lines, self._lines, self._written = b"".join(self._lines), [], None
+    def _write(self) -> None:
+        lines, waiting = b"".join(self._lines), self._waiting
+        self._lines, self._waiting = [], []
+        failed = None
         try:
             self._append(lines)
         except OSError as error:
-            if not written.done():
-                written.set_exception(error)
-        if not written.done():
-            written.set_result(None)
+            failed = error
+        for then in waiting:
+            then(failed)
 
     def _append(self, lines: bytes) -> None:
         count = os.write(self._file, lines)
@@ -107,5 +119,7 @@ class Recorder:
             raise OSError("the record of invocations is full")
 
     def close(self) -> None:
-        """Close the file."""
+        """Write what is left, and close the file."""
+        if self._lines:
+            self._write()
         os.close(self._file)

@@ -7,19 +7,20 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from mlpipe_endpoint.link import Answer, ModelFailed
 
 #: Whom a request is for, so that the same variant answers it each time.
 KEY_HEADER = "x-mlpipe-key"
+#: The id that a request is recorded by.
+ID_HEADER = "x-amzn-RequestId"
 #: Which variant answered.
 VARIANT_HEADER = "x-Amzn-Invoked-Production-Variant"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """An HTTP answer.
 
     Attributes:
@@ -30,7 +31,15 @@ class Reply:
 
     status: int
     body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
+
+    def beside(self, **headers: str) -> "Reply":
+        """Give this with more headers."""
+        return Reply(self.status, self.body, {**self.headers, **headers})
+
+    def identified(self, identifier: str) -> "Reply":
+        """Give this with the request's id."""
+        return Reply(self.status, self.body, {**self.headers, ID_HEADER: identifier})
 
 
 def success(answer: Answer, variant: str) -> Reply:

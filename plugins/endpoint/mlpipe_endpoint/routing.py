@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 
 from mlpipe_endpoint.hosting import Host
@@ -25,11 +25,13 @@ class Table:
         hosts: The host of each variant.
         weights: Each variant's share of the traffic, in any unit.
         salt: With which keys are assigned.
+        shadows: By variant, the share of all requests that it is asked too, from 0 to 1.
     """
 
     hosts: Mapping[str, Host]
     weights: Mapping[str, float]
     salt: str = ""
+    shadows: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
@@ -55,10 +57,22 @@ class Table:
             raise NoneReady("no variant of the endpoint is ready")
         if key is not None:
             return self.hosts[ranked(key, {n: self.weights[n] for n in candidates}, self.salt)[0]]
+        if len(candidates) == 1:
+            return self.hosts[candidates[0]]
         limits = list(accumulate(self.weights[name] for name in candidates))
         point = chance.random() * limits[-1]
         chosen = next(i for i, limit in enumerate(limits) if point < limit)
         return self.hosts[candidates[chosen]]
+
+    def drawn(self, asked: Host, chance: random.Random) -> list[Host]:
+        """Draw the shadow variants that get a copy of a request.
+
+        Args:
+            asked: Whose answer is given; it gets none.
+            chance: Where randomness comes from.
+        """
+        shadows = [name for name, share in self.shadows.items() if chance.random() < share]
+        return [self.hosts[name] for name in shadows if name != asked.variant]
 
     def _named(self, target: str) -> Host:
         host = self.hosts.get(target)

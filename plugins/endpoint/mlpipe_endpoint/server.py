@@ -9,6 +9,7 @@ import asyncio
 import base64
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -17,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlpipe_endpoint import control, processes
+from mlpipe_endpoint import control, logs, processes
 from mlpipe_endpoint.admission import digest_of
 from mlpipe_endpoint.state import EndpointFolder, ServerProcess
 from mlpipe_endpoint.values import Deployment, Probe
@@ -26,6 +27,9 @@ from mlpipe_endpoint.values import Deployment, Probe
 _WATCH_SECONDS = 1.0
 #: Seconds that requests in flight get when the server is stopped.
 _GRACE_SECONDS = 10
+#: Connections at once, where the system allows as many, and files open beside them.
+_CONNECTIONS = 4096
+_OTHER_FILES = 256
 
 
 def main() -> int:
@@ -57,6 +61,16 @@ def _bind(host: str, port: int) -> socket.socket:
     listener.bind((host, port))
     listener.listen(1024)
     return listener
+
+
+def _most_connections() -> int:
+    """Ask for as many open files as connections may take; give how many they are then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _CONNECTIONS + _OTHER_FILES
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return min(_CONNECTIONS, soft - _OTHER_FILES)
 
 
 def _report(descriptor: int, message: Mapping[str, Any]) -> None:
@@ -97,42 +111,30 @@ class Server:
             loop.add_signal_handler(number, self._stopping.set)
         controls = await control.listen(self._socket_path, self._handlers())
         self._claim()
+        logs.capture()
+        logs.note("info", f"endpoint {self._service.name} listens on port {self._port}")
         _report(report, {"port": self._port})
         try:
             await self._serve_http()
         finally:
             controls.close()
             await self._service.close()
+            logs.note("info", "the endpoint has stopped")
             if self._is_ours():
                 self._folder.process.unlink(missing_ok=True)
 
     async def _serve_http(self) -> None:
-        import uvicorn
-
-        from mlpipe_endpoint import patience
         from mlpipe_endpoint.app import App
+        from mlpipe_endpoint.listening import HttpServer
 
-        config = uvicorn.Config(
-            App(self._service),
-            http=patience.protocol(),
-            interface="asgi3",
-            proxy_headers=False,
-            lifespan="off",
-            access_log=False,
-            log_level="warning",
-            ws="none",
-            server_header=False,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-        )
-        http = uvicorn.Server(config)
-        serving = asyncio.create_task(http.serve(sockets=[self._listener]))
-        await self._until_stopped(serving)
-        http.should_exit = True
-        await serving
+        http = HttpServer(App(self._service), _most_connections())
+        await http.start(self._listener)
+        await self._until_stopped()
+        await http.close(_GRACE_SECONDS)
 
-    async def _until_stopped(self, serving: asyncio.Task[None]) -> None:
+    async def _until_stopped(self) -> None:
         """Wait for the order to stop, or for the state on disk to disown this server."""
-        while not (self._stopping.is_set() or serving.done()) and self._is_ours():
+        while not self._stopping.is_set() and self._is_ours():
             try:
                 await asyncio.wait_for(self._stopping.wait(), _WATCH_SECONDS)
             except TimeoutError:

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mlpipe import UserError
+from mlpipe_endpoint import logs
 from mlpipe_endpoint.hosting import Host
 from mlpipe_endpoint.link import ModelFailed
 from mlpipe_endpoint.records import Recorder
 from mlpipe_endpoint.routing import Table
 from mlpipe_endpoint.state import EndpointFolder
-from mlpipe_endpoint.values import Deployment, Model, Probe
+from mlpipe_endpoint.values import Deployment, Model, Probe, shares
 from mlpipe_endpoint.versions import folder_of, prune
 
 
@@ -96,8 +97,8 @@ class Service:
 
     async def close(self) -> None:
         """End all workers."""
-        for host in self.table.hosts.values():
-            self._retire(host)
+        for variant, host in self.table.hosts.items():
+            self._retire(host, at_once=variant in self.table.shadows)
         self.table = Table({}, {})
         await asyncio.gather(*self._retiring)
         self.recorder.close()
@@ -129,18 +130,26 @@ class Service:
     def _switch(self, wanted: Deployment, hosts: Mapping[str, Host], *, verified: bool) -> None:
         """Save, then change what requests see. Nothing else runs in between."""
         self._folder.save(wanted, verified=verified)
-        before, self.table = self.table, Table(hosts, wanted.weights, wanted.assigned_with)
+        logs.note("info", f"in service: {shares(wanted.weights)}", models=_digests(wanted))
+        before, self.table = (
+            self.table,
+            Table(hosts, wanted.weights, wanted.assigned_with, wanted.shadow),
+        )
         self._deployment, self._verified = wanted, verified
-        for host in hosts.values():
-            host.keep(wanted.spares)
+        for variant, host in hosts.items():
+            host.keep(0 if variant in wanted.shadow else wanted.spares)
         for variant, host in before.hosts.items():
             if hosts.get(variant) is not host:
-                self._retire(host)
+                self._retire(host, at_once=variant in before.shadows)
 
-    def _retire(self, host: Host) -> None:
-        task = asyncio.create_task(host.retire())
+    def _retire(self, host: Host, *, at_once: bool = False) -> None:
+        task = asyncio.create_task(host.retire(at_once=at_once))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
+
+
+def _digests(deployment: Deployment) -> dict[str, str]:
+    return {name: model.digest for name, model in deployment.variants.items()}
 
 
 async def _try_out(host: Host, probe: Probe | None) -> None:

@@ -61,6 +61,8 @@ class Deployment:
         spares: How many workers each variant keeps ready beside the one that answers.
         access: Who reaches it, where it is on this machine.
         capture: Share of the requests that are kept there with their answers, from 0 to 1.
+        shadow: By variant, the share of all requests that it is asked too, from 0 to 1. Its
+            answers are recorded, and given to nobody.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Deployment:
     spares: int = 1
     access: Access = Access()
     capture: float = 0.0
+    shadow: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def assigned_with(self) -> str:
@@ -101,6 +104,7 @@ class Deployment:
             "spares": self.spares,
             "access": asdict(self.access),
             "capture": self.capture,
+            "shadow": dict(self.shadow),
         }
 
     def payload(self) -> dict[str, Any]:
@@ -130,6 +134,7 @@ class Deployment:
             spares=int(data.get("spares", 1)),
             access=Access(**data.get("access", {})),
             capture=float(data.get("capture", 0.0)),
+            shadow=dict(data.get("shadow", {})),
         )
 
 

@@ -47,7 +47,9 @@ class View:
         lines = [head, f"  url      {self.url}"]
         width = max((len(name) for name in now.variants), default=0)
         for name, model in now.variants.items():
-            lines.append(f"  variant  {name:<{width}}  {now.weights[name]:g}  model {model.short}")
+            share = f"  a shadow: {now.shadow[name]:g}" if name in now.shadow else ""
+            said = f"{now.weights[name]:g}  model {model.short}{share}"
+            lines.append(f"  variant  {name:<{width}}  {said}")
         if now.weights != now.declared:
             lines.append(f"  recipe   {shares(now.declared)}; the weights were changed since")
         if not self.found.verified:

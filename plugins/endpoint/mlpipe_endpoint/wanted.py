@@ -46,6 +46,7 @@ def wanted_of(config: EndpointConfig, stage: Stage, found: Found | None) -> Depl
         spares=1 if stage.target.type == AWS else config.spares,
         access=_access(config, stage),
         capture=0.0 if stage.target.type == AWS else config.capture,
+        shadow=dict(config.shadow),
     )
 
 
@@ -62,6 +63,12 @@ def _hosting(config: EndpointConfig, stage: Stage, variants: int) -> Mapping[str
     if stage.target.type != AWS:
         return {}
     where = f"stages.{stage.name}.with.hosting"
+    if config.shadow:
+        raise StageError(
+            "shadow variants are this machine's only, so far",
+            where=f"stages.{stage.name}.with.shadow",
+            fix="Leave them out for this target.",
+        )
     if config.hosting is None:
         raise StageError(
             "is missing: what SageMaker serves the models with",
@@ -148,9 +155,12 @@ def _check_interpreters(config: EndpointConfig, names: tuple[str, ...], where: s
 
 
 def _weights(config: EndpointConfig, names: tuple[str, ...], where: str) -> dict[str, float]:
-    if not config.traffic and len(names) == 1:
-        return {names[0]: 1.0}
-    missing = [name for name in names if name not in config.traffic]
+    answering = [name for name in names if name not in config.shadow]
+    shadows = {name: 0.0 for name in names if name in config.shadow}
+    _check_shadows(config, names, answering, where)
+    if not config.traffic and len(answering) == 1:
+        return {answering[0]: 1.0, **shadows}
+    missing = [name for name in answering if name not in config.traffic]
     unknown = [name for name in config.traffic if name not in names]
     if missing or len(unknown) > 1:
         faults = [f'"{name}" has no weight' for name in missing]
@@ -158,6 +168,24 @@ def _weights(config: EndpointConfig, names: tuple[str, ...], where: str) -> dict
         raise StageError(
             f"traffic and inputs name different variants: {', '.join(faults)}",
             where=f"{where}.with.traffic",
-            fix=f"Give each input a weight: {', '.join(names)}.",
+            fix=f"Give each input a weight: {', '.join(answering)}.",
         )
-    return dict(config.traffic)
+    return {**shadows, **config.traffic}
+
+
+def _check_shadows(
+    config: EndpointConfig, names: tuple[str, ...], answering: list[str], where: str
+) -> None:
+    for name in config.shadow:
+        if name not in names:
+            raise StageError(
+                f'"{name}" is not an input',
+                where=f"{where}.with.shadow",
+                fix=f"The inputs: {', '.join(names)}.",
+            )
+    if not answering and not config.traffic:
+        raise StageError(
+            "all inputs are shadow variants, so that nothing answers",
+            where=f"{where}.with.shadow",
+            fix="Add the model that answers as an input, or name what is in service under traffic.",
+        )

@@ -9,11 +9,11 @@ import select
 import socket
 import sys
 import threading
-import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlpipe_endpoint import logs
 from mlpipe_endpoint.frames import Frame, FrameBuffer, encode
 
 if TYPE_CHECKING:
@@ -27,14 +27,15 @@ _ENOUGH = 16 << 20
 
 def main() -> int:
     """Serve the model in a folder over an inherited socket: ``worker FD FOLDER``."""
+    logs.capture()
     channel = socket.socket(fileno=int(sys.argv[1]))
     try:
         batcher = _load(Path(sys.argv[2]))
     except (Exception, SystemExit) as error:
-        traceback.print_exc()
-        channel.sendall(encode(Frame(0, _say(error).encode(), status=500)))
+        logs.note("error", "the model does not load", error)
+        channel.sendall(encode(0, _say(error).encode(), 500))
         return 1
-    channel.sendall(encode(Frame(0, status=200)))
+    channel.sendall(encode(0, status=200))
     threading.Thread(target=_end_with, args=(channel.fileno(),), daemon=True).start()
     buffer = FrameBuffer()
     while True:
@@ -83,26 +84,26 @@ def _replies(batcher: "Batcher", frames: Sequence[Frame]) -> Iterator[bytes]:
 
     asked = [scriptmode.Request(each.body, each.content_type, each.accept) for each in frames]
     for part in batcher.parts(asked):
-        yield b"".join(encode(_reply(frames[n].number, outcome)) for n, outcome in part)
+        yield b"".join([_reply(frames[n].number, outcome) for n, outcome in part])
 
 
-def _reply(number: int, outcome: tuple[bytes, str] | Exception) -> Frame:
+def _reply(number: int, outcome: tuple[bytes, str] | Exception) -> bytes:
     if isinstance(outcome, Exception):
-        return _refusal(number, outcome)
+        return encode(number, *_refusal(outcome))
     body, content_type = outcome
-    return Frame(number, body, 200, content_type)
+    return encode(number, body, 200, content_type)
 
 
-def _refusal(number: int, error: Exception) -> Frame:
+def _refusal(error: Exception) -> tuple[bytes, int]:
     import mlpipe_scriptmode as scriptmode
 
     if isinstance(error, scriptmode.UnsupportedContentType):
-        return Frame(number, str(error).encode(), 415)
+        return str(error).encode(), 415
     if isinstance(error, scriptmode.BadPayload):
-        return Frame(number, str(error).encode(), 400)
-    traceback.print_exception(error)
+        return str(error).encode(), 400
+    logs.note("error", "the model failed", error)
     said = str(error) if isinstance(error, scriptmode.ModelFailure) else _say(error)
-    return Frame(number, said.encode(), 500)
+    return said.encode(), 500
 
 
 def _say(error: BaseException) -> str:

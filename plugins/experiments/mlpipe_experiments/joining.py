@@ -103,8 +103,9 @@ def _records(experiment: Experiment) -> Iterator[Mapping[str, Any]]:
             if not line.endswith("\n"):  # is being written
                 return
             record = json.loads(line)
-            counts = experiment.covers(record["time"]) and not record["targeted"]
-            if counts and record["variant"] in experiment.plan.weights:
+            answered = not (record["targeted"] or record.get("shadow"))
+            known = record["variant"] in experiment.plan.weights
+            if answered and known and experiment.covers(record["time"]):
                 yield record
 
 

@@ -2,11 +2,25 @@
 
 from typing import TYPE_CHECKING, Any
 
+from mlpipe_scriptmode import decoding, encoding
 from mlpipe_scriptmode.errors import UnsupportedContentType
 from mlpipe_scriptmode.media import CSV, JSON, JSON_LINES, NPY, media_type
 
 if TYPE_CHECKING:
     import numpy as np
+
+_DECODERS = {
+    JSON: decoding.from_json,
+    JSON_LINES: decoding.from_json_lines,
+    CSV: decoding.from_csv,
+    NPY: decoding.from_npy,
+}
+_ENCODERS = {
+    JSON: encoding.to_json,
+    JSON_LINES: encoding.to_json_lines,
+    CSV: encoding.to_csv,
+    NPY: encoding.to_npy,
+}
 
 
 def decode(body: bytes, content_type: str) -> "np.ndarray[Any, Any]":
@@ -23,19 +37,11 @@ def decode(body: bytes, content_type: str) -> "np.ndarray[Any, Any]":
         UnsupportedContentType: There is no reader for it.
         BadPayload: It cannot be read, or holds what is no finite number; says where.
     """
-    from mlpipe_scriptmode import decoding
-
-    decoders = {
-        JSON: decoding.from_json,
-        JSON_LINES: decoding.from_json_lines,
-        CSV: decoding.from_csv,
-        NPY: decoding.from_npy,
-    }
     kind = media_type(content_type)
-    if kind not in decoders:
-        known = ", ".join(decoders)
+    if kind not in _DECODERS:
+        known = ", ".join(_DECODERS)
         raise UnsupportedContentType(f'content type "{kind}" is not supported; there are {known}')
-    return decoders[kind](body, content_type)
+    return _DECODERS[kind](body, content_type)
 
 
 def encode(value: object, accept: str) -> tuple[bytes, str]:
@@ -52,19 +58,11 @@ def encode(value: object, accept: str) -> tuple[bytes, str]:
         UnsupportedContentType: None of the types is known.
         ModelFailure: The prediction cannot be written in that type.
     """
-    from mlpipe_scriptmode import encoding
-
-    encoders = {
-        JSON: encoding.to_json,
-        JSON_LINES: encoding.to_json_lines,
-        CSV: encoding.to_csv,
-        NPY: encoding.to_npy,
-    }
     for wanted in accept.split(","):
         kind = media_type(wanted)
         kind = JSON if kind in ("", "*/*", "application/*") else kind
         kind = CSV if kind == "text/*" else kind
-        if kind in encoders:
-            return encoders[kind](value), kind
-    known = ", ".join(encoders)
+        if kind in _ENCODERS:
+            return _ENCODERS[kind](value), kind
+    known = ", ".join(_ENCODERS)
     raise UnsupportedContentType(f'answers of type "{accept}" are not supported; there are {known}')

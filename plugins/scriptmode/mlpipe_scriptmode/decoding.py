@@ -89,12 +89,14 @@ def _quickly(body: bytes, content_type: str) -> Any:
 
     An interpreter that only a model runs in need not have orjson.
     """
-    if ";" not in content_type:
-        with suppress(ImportError, ValueError):
-            import orjson
+    if ";" in content_type:
+        return None
+    try:
+        import orjson
 
-            return orjson.loads(body)
-    return None
+        return orjson.loads(body)
+    except (ImportError, ValueError):
+        return None
 
 
 def _parsed(text: str, what: str) -> Any:

@@ -122,7 +122,8 @@ class Model:
         return encode(prediction, accept)
 
     def _function(self, name: str) -> Callable[..., Any] | None:
-        return getattr(self.script, name, None)
+        # Asked for with each request; a module takes long to say that it lacks something.
+        return vars(self.script).get(name)
 
 
 def load(folder: Path) -> Model:

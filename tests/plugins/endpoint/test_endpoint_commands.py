@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -121,8 +122,38 @@ def test_some_variant_must_keep_traffic(inside: Project) -> None:
 
 def test_logs_show_what_models_say(project: Project, port: int) -> None:
     request(port, body=b"[[-1]]")
-    assert "ValueError: negative rows are not for me" in run("logs", "churn").stdout
-    assert len(run("logs", "churn", "-n", "1").stdout.splitlines()) == 1
+    shown = run("logs", "churn").stdout
+    assert "ValueError: negative rows are not for me" in shown
+    assert "  info  server  in service: champion 90 · challenger 10\n" in shown
+    assert " error  champion  the model failed\n" in run("logs", "churn", "-n", "1").stdout
+    assert run("logs", "churn", "-n", "0").stdout == ""
+
+
+def test_the_log_is_json_lines(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project.root)
+    script = """
+        import os
+        import sys
+
+        def model_fn(folder):
+            print("loaded")
+            os.write(2, b"from C\\n")
+            return 1
+
+        def predict_fn(rows, model):
+            print("a warning", file=sys.stderr)
+            return rows
+    """
+    port = int(project.deploy({"champion": project.model("red", script)}).values["port"])
+    request(port)
+    lines = [json.loads(line) for line in run("logs", "churn", "--json").stdout.splitlines()]
+    found = [(each.get("source"), each.get("stream"), each["message"]) for each in lines]
+    assert ("champion", "stdout", "loaded") in found
+    assert ("champion", "stderr", "a warning") in found
+    assert (None, None, "from C") in found
+    first = lines[0]
+    assert (first["level"], first["message"]) == ("info", f"endpoint churn listens on port {port}")
+    assert datetime.fromisoformat(first["time"]).tzinfo is not None
 
 
 def test_stop_waits_until_the_port_is_closed(port: int) -> None:

@@ -42,7 +42,10 @@ def read(path: Path, columns: Sequence[str], rows: int) -> Captured:
     found: deque[tuple[list[Any], Any, str]] = deque(maxlen=rows)
     unreadable = 0
     for line in _lines(path, rows):
-        entries = _rows(json.loads(line), len(columns))
+        capture = json.loads(line)
+        if capture.get("shadow"):
+            continue  # the same request as that of the variant that answered
+        entries = _rows(capture, len(columns))
         unreadable += entries is None
         found.extend(entries or ())
     table = pd.DataFrame([row for row, _, _ in found], columns=list(columns))
