@@ -20,7 +20,7 @@ class Job:
         verb: The stage's verb.
         settings: The ``with:`` block.
         stage: What the stage's handle says: name, recipe, run, attempt, key, env, scratch,
-            params.
+            params, identities.
         target: Name, type and settings.
         inputs: Artifacts by name, as mappings.
         environment: Variables to set.

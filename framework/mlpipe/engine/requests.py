@@ -54,8 +54,18 @@ class Requests:
         *,
         attempt: int = 1,
         key: str = "",
+        identities: Mapping[str, str] | None = None,
     ) -> Job:
         """Make the job that calls a hook for a stage.
+
+        Args:
+            hook: Which.
+            stage: The stage.
+            settings: Its ``with:`` block, all references resolved.
+            inputs: Its inputs.
+            attempt: 1 for the first.
+            key: Its idempotency key.
+            identities: What outside inputs are, as the plan has it.
 
         Raises:
             StageError: A secret of the stage is not in the environment.
@@ -75,6 +85,7 @@ class Requests:
                 "key": key,
                 "env": dict(stage.spec.env),
                 "scratch": str(self.scratch(stage.name, attempt, hook)),
+                "identities": dict(identities or {}),
                 "params": {name: lookup(self._recipe.params, name) for name in config.parameters()},
             },
             target={"name": target.name, "type": target.type, "settings": dict(target.settings)},

@@ -169,6 +169,7 @@ class Runner:
                     inputs,
                     attempt=attempt.number,
                     key=attempt.key,
+                    identities=planned.identities,
                 )
             except UserError as error:
                 self._fail_before(planned.name, attempt.number, error)

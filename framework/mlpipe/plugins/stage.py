@@ -80,6 +80,9 @@ class Stage:
         env: Variables that the recipe sets for the stage, for what it runs elsewhere; here they are
             set already.
         secrets: Values by name; only those that the stage's ``secrets:`` lists.
+        identities: What ``resolve`` said, while planning, that outside inputs are, by name. A stage
+            that uses these, and does not look again, does what the plan says. Empty where they
+            are not known, as after ``--offline``.
     """
 
     name: str
@@ -96,6 +99,7 @@ class Stage:
     inputs: Mapping[str, Input] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
+    identities: Mapping[str, str] = field(default_factory=dict)
     _places: dict[str, str] = field(default_factory=dict, repr=False)
     _send: Callable[[str, dict[str, Any]], None] = field(
         default=lambda kind, payload: None, repr=False
