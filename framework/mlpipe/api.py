@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlpipe.engine import releasing
+from mlpipe.engine import aftermath, releasing
 from mlpipe.engine.execute import Options, execute
 from mlpipe.engine.releasing import Serving
 from mlpipe.engine.reporting import Reporter, RunResult
@@ -42,7 +42,8 @@ def run(
         reporter: Shows the run; nothing is shown when left out.
 
     Returns:
-        How the run ended. A failed stage does not raise; see ``RunResult.ok``.
+        How the run ended. A failed stage does not raise; see ``RunResult.ok``. What its missed
+        gates started has ended as well.
 
     Raises:
         RecipeError: The recipe has problems; nothing was run.
@@ -55,16 +56,20 @@ def run(
     else:
         path = find(str(recipe), Path.cwd())
         loaded = load(path, params=overrides, target=target, plugins=plugins)
+    options = Options(jobs or os.cpu_count() or 1, keep_going)
     with session(loaded, plugins, read_only=False) as ready:
-        return execute(
+        result = execute(
             make(ready.assessor),
             ready.assessor,
             ready.store,
             plugins,
             ready.executor,
-            Options(jobs or os.cpu_count() or 1, keep_going),
+            options,
             reporter,
         )
+    for each in aftermath.started(result, loaded):
+        aftermath.start(each, result, loaded, plugins, options, lambda: reporter)
+    return result
 
 
 def promote(release: Release, root: str | Path) -> Serving:

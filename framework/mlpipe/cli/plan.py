@@ -54,7 +54,7 @@ def plan(
         return
     for warning in made.warnings:
         console.err(f"! {warning}")
-    for line in (*_lines(made), *_cost(made, cost)):
+    for line in (*_lines(made), *_starts(made), *_cost(made, cost)):
         console.out(line)
 
 
@@ -65,6 +65,15 @@ def _lines(made: Plan) -> list[str]:
         lines.append(line)
         lines.extend(f"              {action.summary}" for action in planned.actions)
     return lines
+
+
+def _starts(made: Plan) -> list[str]:
+    """Say what missed gates would start."""
+    stages = made.recipe.stages
+    told = {name: stages[name].spec.on_gate_failure for name in made.recipe.starts}
+    return [
+        f"if {name} misses its gate: mlpipe run {each.run}" for name, each in told.items() if each
+    ]
 
 
 def _cost(made: Plan, cost: Cost) -> list[str]:

@@ -16,6 +16,7 @@ from mlpipe.cli.common import (
 )
 from mlpipe.cli.progress import reporter_for
 from mlpipe.console import Console
+from mlpipe.engine import aftermath
 from mlpipe.engine.execute import Options, execute
 from mlpipe.engine.reporting import RunResult
 from mlpipe.engine.session import session
@@ -65,6 +66,8 @@ def run(
 ) -> int:
     """Run a recipe: what is cached or in place is left alone.
 
+    A missed gate may start another recipe, which is a run of its own.
+
     Exit codes: 0 done, 1 a stage failed, 2 the recipe or the command has a problem, 3 a gate
     was missed, 130 interrupted.
     """
@@ -72,6 +75,7 @@ def run(
     selection = Selection(tuple(only or ()), tuple(start or ()), tuple(until or ()))
     forced = selection.chosen(loaded.recipe) if force else frozenset()
     console = Console()
+    options = Options(jobs or os.cpu_count() or 1, keep_going, command_line())
     with session(
         loaded.recipe, loaded.plugins, read_only=False, force=forced, verify=verify
     ) as opened:
@@ -83,7 +87,21 @@ def run(
             opened.store,
             opened.plugins,
             opened.executor,
-            Options(jobs or os.cpu_count() or 1, keep_going, command_line()),
+            options,
             reporter_for(console, as_json=as_json),
         )
-    return _CODES.get(result.state, ExitCode.FAILED)
+    code = _CODES.get(result.state, ExitCode.FAILED)
+    for each in aftermath.started(result, loaded.recipe):
+        if not as_json:
+            console.out(f"{each.stage} missed its gate, which starts {each.name}")
+        after = aftermath.start(
+            each,
+            result,
+            loaded.recipe,
+            loaded.plugins,
+            options,
+            lambda: reporter_for(console, as_json=as_json),
+        )
+        if after.state is RunState.INTERRUPTED:
+            return ExitCode.INTERRUPTED
+    return code

@@ -1,5 +1,6 @@
 """``mlpipe runs``: list, show, diff."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -47,12 +48,16 @@ def show(run: RunArgument, as_json: JsonOption = False) -> None:
         row = get_run(store, run)
         stages = store.runs.stages(row.id)
         kept = {stage.name: store.kept(row.id, stage.name, stage.attempt) for stage in stages}
+        cause, started = store.runs.cause(row.id), store.runs.started_by(row.id)
     if as_json:
         facts = [{**_stage_facts(stage), "kept": kept[stage.name]} for stage in stages]
-        console.json({**_facts(row), "stages": facts})
+        by = asdict(cause) if cause else None
+        console.json({**_facts(row), "cause": by, "started": started, "stages": facts})
         return
     console.out(f"run {row.id} · {row.recipe} · target {row.target} · {row.state}")
     console.out(f"  {moment(row.started)} · {_took(row)} · {row.command}")
+    if cause is not None:
+        console.out(f"  started by the missed gate of {cause.stage} in run {cause.run}")
     if row.params:
         console.out("  " + " · ".join(f"{name} {value}" for name, value in row.params.items()))
     console.rows(
@@ -65,6 +70,8 @@ def show(run: RunArgument, as_json: JsonOption = False) -> None:
             console.out(printable(f"  {stage.name}: {where}{stage.error['what']}"))
         for file in kept[stage.name]:
             console.out(f"  {stage.name}: look at {file}")
+        if stage.name in started:
+            console.out(f"  {stage.name}: its missed gate started run {started[stage.name]}")
 
 
 @app.command("diff")

@@ -24,7 +24,7 @@ from mlpipe.plan.values import Plan, Verdict
 from mlpipe.plugins.manager import PluginManager
 from mlpipe.store import Store
 from mlpipe.store.results import Record
-from mlpipe.store.runs import RunRow, RunState, StageState
+from mlpipe.store.runs import Cause, RunRow, RunState, StageState
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,13 @@ class Options:
         jobs: How many stages may run at once.
         keep_going: Whether what does not depend on a failed stage still runs.
         command: The command that continues the run, shown when it does not succeed.
+        cause: What started it, where that was another run's missed gate.
     """
 
     jobs: int = 2
     keep_going: bool = False
     command: str = ""
+    cause: Cause | None = None
 
 
 def execute(
@@ -76,7 +78,10 @@ def execute(
     busy = bool(plan.with_verdict(Verdict.RUN))
     observers = {name: dict(value) for name, value in recipe.recipe.observers.items()}
     with alive(store.run_folder(run)):
-        store.runs.add(_row(run, plan, begun, options, observers if busy else {}, masker))
+        with books.transaction():
+            store.runs.add(_row(run, plan, begun, options, observers if busy else {}, masker))
+            if options.cause is not None:
+                store.runs.caused(run, options.cause)
         books.reporter.run_started(run, plan)
         for warning in plan.warnings:
             books.warn(warning)

@@ -17,8 +17,8 @@ class Judgement:
     """How a result stands to its stage's gates.
 
     Attributes:
-        missed: For each gate that it misses: ``metric``, ``bound``, ``value``, ``shortfall``
-            and ``notify``.
+        missed: For each gate that it misses: ``metric``, ``bound``, ``value``, ``shortfall``,
+            ``notify`` and ``run``.
         error: A gate's metric was not reported: ``what``, ``where``, ``fix``.
     """
 
@@ -59,6 +59,7 @@ def _facts(stage: LoadedStage, gate: Gate, value: float) -> dict[str, Any]:
         "value": value,
         "shortfall": gate.missed(value),
         "notify": list(told.notify) if told else [],
+        "run": told.run if told else None,
     }
 
 

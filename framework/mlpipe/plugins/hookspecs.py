@@ -166,7 +166,8 @@ def run_finished(config: object, event: Event, context: ObserverContext) -> None
 def gate_failed(config: object, event: Event, context: ObserverContext) -> None:
     """A metric missed its bound: a gate of the recipe's, or one that the stage holds itself to.
 
-    Data: ``metric``, ``bound`` (as ``>= 0.94``), ``value``, ``shortfall``, ``notify`` (names).
+    Data: ``metric``, ``bound`` (as ``>= 0.94``), ``value``, ``shortfall``, ``notify`` (names),
+    ``run`` (the recipe that is started, or null).
     """
 
 

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def load(
     params: Mapping[str, Any] | None = None,
     target: str | None = None,
     environ: Mapping[str, str] | None = None,
+    starts: bool = True,
 ) -> LoadedRecipe:
     """Read a recipe's file and check all of it.
 
@@ -43,6 +45,7 @@ def load(
         params: Parameters to override, nested as in the recipe.
         target: Where to run; ``local`` when left out.
         environ: What ``${env.NAME}`` refers to; the environment when left out.
+        starts: Whether the recipes that missed gates start are checked as well.
 
     Raises:
         RecipeError: With every problem.
@@ -54,7 +57,8 @@ def load(
         source = Source(path, tree)
         root = project_root(path.resolve().parent)
         found = [*problems, *more]
-        return _loaded(data, source, root, found, plugins, params or {}, target, environ)
+        loaded = _loaded(data, source, root, found, plugins, params or {}, target, environ)
+        return _with_starts(loaded, plugins, environ) if starts else loaded
 
 
 def from_model(
@@ -84,7 +88,37 @@ def from_model(
     problems = []
     if recipe.extends is not None:
         problems.append(source.problem(("extends",), "only a recipe in a file can extend another"))
-    return _loaded(data, source, root.resolve(), problems, plugins, params or {}, target, environ)
+    loaded = _loaded(data, source, root.resolve(), problems, plugins, params or {}, target, environ)
+    return _with_starts(loaded, plugins, environ)
+
+
+def _with_starts(
+    loaded: LoadedRecipe, plugins: PluginManager, environ: Mapping[str, str] | None
+) -> LoadedRecipe:
+    """Find and check the recipes that missed gates start, so that they can be when they must."""
+    problems: list[Problem] = []
+    starts: dict[str, Path] = {}
+    for name, stage in loaded.stages.items():
+        told = stage.spec.on_gate_failure
+        if told is None or told.run is None:
+            continue
+        at = ("stages", name, "on_gate_failure", "run")
+        try:
+            path = find(told.run, loaded.root)
+            load(path, plugins=plugins, target=loaded.target.name, environ=environ, starts=False)
+            starts[name] = path
+        except RecipeError as error:
+            problems += (_elsewhere(loaded.source, at, told.run, each) for each in error.problems)
+    if problems:
+        raise RecipeError(problems)
+    return replace(loaded, starts=starts)
+
+
+def _elsewhere(source: Source, at: tuple[str, ...], name: str, problem: Problem) -> Problem:
+    where = f"{problem.place}: " if problem.path else ""
+    path = f"{problem.path}: " if problem.path else ""
+    hint = f"{problem.hint} " if problem.hint else ""
+    return source.problem(at, f"{where}{path}{problem.message}", f"{hint}See mlpipe plan {name}.")
 
 
 @contextmanager

@@ -103,6 +103,7 @@ class LoadedRecipe:
         params: Its parameters, overrides included.
         target: Where it runs.
         stages: By name, in an order in which they can run.
+        starts: By stage, the file of the recipe that is run when its gate is missed.
     """
 
     recipe: Recipe
@@ -111,6 +112,7 @@ class LoadedRecipe:
     params: Mapping[str, Any]
     target: Target
     stages: Mapping[str, LoadedStage]
+    starts: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -61,9 +61,12 @@ class OnGateFailure(_Model):
 
     Attributes:
         notify: Channels of ``notify:`` to tell.
+        run: A recipe, by name or path, that is run afterwards: a run of its own, on the same
+            target, whose own missed gates start no other.
     """
 
     notify: Names = []
+    run: str | None = None
 
 
 class Budget(_Model):
@@ -124,7 +127,7 @@ class StageSpec(_Model):
         inputs: Outputs of earlier stages, by the name they have in this one.
         needs: Stages that come before this one although no data is taken from them.
         gate: Bounds on metrics, as ``accuracy: ">= 0.94"``.
-        on_gate_failure: Whom to tell when a bound is missed.
+        on_gate_failure: Whom to tell, and what to run, when a bound is missed.
         retry: Trying again after a failure; a number is that many attempts in all.
         timeout: How long an attempt may take, as ``90``, ``10m`` or ``1h30m``.
         cache: Whether an unchanged stage is skipped.

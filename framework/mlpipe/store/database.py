@@ -52,8 +52,13 @@ CREATE TABLE changes (
     kind TEXT NOT NULL, name TEXT NOT NULL, label TEXT NOT NULL, origin TEXT NOT NULL,
     begun REAL NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID;
 """
+_CAUSES = """
+CREATE TABLE causes (
+    run TEXT PRIMARY KEY, cause TEXT NOT NULL, stage TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX causes_by_cause ON causes (cause);
+"""
 #: What leads from each format to the next. Those that were shipped are never changed.
-_STEPS = (_FIRST, _CHANGES)
+_STEPS = (_FIRST, _CHANGES, _CAUSES)
 VERSION = len(_STEPS)
 
 
@@ -186,6 +191,10 @@ class Database:
         """Give the first row of a query, or ``None``."""
         found: tuple[object, ...] | None = self._connection.execute(query, values).fetchone()
         return found
+
+    def has(self, table: str) -> bool:
+        """Tell whether there is a table: an older format that is only read may lack it."""
+        return self.row("SELECT 1 FROM sqlite_master WHERE name = ?", table) is not None
 
     def close(self) -> None:
         """Close the connection."""

@@ -58,6 +58,19 @@ class RunRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Cause:
+    """What started a run, where that was another run's missed gate.
+
+    Attributes:
+        run: The other run.
+        stage: Whose gate it was.
+    """
+
+    run: str
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
 class StageRow:
     """A stage of a run as recorded. ``process`` is ``pid:start`` of a running attempt."""
 
@@ -116,6 +129,24 @@ class Runs:
             json.dumps(run.observers),
             run.error,
         )
+
+    def caused(self, run: str, cause: Cause) -> None:
+        """Record what started a run."""
+        self._database.write("INSERT INTO causes VALUES (?, ?, ?)", run, cause.run, cause.stage)
+
+    def cause(self, run: str) -> Cause | None:
+        """Give what started a run; nothing where a person or a schedule did."""
+        if not self._database.has("causes"):
+            return None
+        row = self._database.row("SELECT cause, stage FROM causes WHERE run = ?", run)
+        return Cause(str(row[0]), str(row[1])) if row else None
+
+    def started_by(self, run: str) -> dict[str, str]:
+        """Give the runs that a run's missed gates started, by stage."""
+        if not self._database.has("causes"):
+            return {}
+        rows = self._database.rows("SELECT stage, run FROM causes WHERE cause = ?", run)
+        return {str(stage): str(started) for stage, started in rows}
 
     def finish(self, run: str, state: RunState, finished: float, error: str = "") -> None:
         """Record how a run ended."""

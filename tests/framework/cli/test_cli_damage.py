@@ -83,7 +83,7 @@ def test_state_of_a_newer_version_is_left_alone(chain: Any) -> None:
         answer = chain.mlpipe(*command.split())
         assert (answer.code, answer.out) == (1, "")
         assert answer.err == (
-            f"{database(chain)}: was written by a newer mlpipe (format 99, this one knows 2)\n"
+            f"{database(chain)}: was written by a newer mlpipe (format 99, this one knows 3)\n"
             "   Update mlpipe-framework.\n"
         )
 

@@ -291,6 +291,7 @@ def test_a_stage_that_misses_a_bound_of_its_own_misses_a_gate(acme: Any) -> None
         "value": 2.0,
         "shortfall": 2.0,
         "notify": ["data-team"],
+        "run": None,
     }
     (heard,) = notes(acme, "stage_event")
     assert heard["data"]["payload"] == {"location": kept, "kept": True}

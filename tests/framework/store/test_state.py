@@ -213,7 +213,8 @@ def test_facts_of_a_folder_are_kept_until_a_file_in_it_changes(
 def test_an_older_format_is_brought_up_to_date(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.runs.add(run_row("7f3a"))
-    store.database.write("DROP TABLE changes")
+    for table in ("changes", "causes"):
+        store.database.write(f"DROP TABLE {table}")
     store.database._connection.execute("PRAGMA user_version=1")
     store.close()
     for _ in range(2):
