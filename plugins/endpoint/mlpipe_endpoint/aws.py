@@ -4,7 +4,7 @@ import fcntl
 import json
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -64,6 +64,19 @@ class AwsBackend:
     def describe(self, name: str) -> Found | None:
         """Look at an endpoint."""
         return self._look.found(name, self._look.there(name))
+
+    def verified(self, name: str) -> Deployment | None:
+        """Give what was last read back and probed: at the endpoint, its configuration is noted."""
+        there = self._look.there(name)
+        config = there.tags.get(VERIFIED) if there is not None else None
+        if there is None or config is None:
+            return None
+        if config == there.config:
+            found = self._look.found(name, there)
+            return found.deployment if found else None
+        with suppress(StageError):  # its record may be gone
+            return self._look.recorded(name, config)
+        return None
 
     def actions(self, wanted: Deployment, found: Found | None) -> tuple[Action, ...]:
         """List the calls that lead to a deployment."""

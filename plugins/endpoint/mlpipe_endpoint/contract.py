@@ -20,6 +20,13 @@ class Backend(Protocol):
         """Look at an endpoint, read-only; ``None`` when there is none."""
         ...
 
+    def verified(self, name: str) -> Deployment | None:
+        """Give what the endpoint was last found to serve and to answer by; else ``None``.
+
+        That is not what it serves where a deploy failed or was killed since.
+        """
+        ...
+
     def actions(self, wanted: Deployment, found: Found | None) -> tuple[Action, ...]:
         """List what ``apply`` and ``confirm`` would change, by read-only looks; in order."""
         ...

@@ -7,7 +7,7 @@ from mlpipe.errors import StageError
 from mlpipe_endpoint import experimenting, places, plan
 from mlpipe_endpoint.config import EndpointConfig
 from mlpipe_endpoint.contract import Backend
-from mlpipe_endpoint.values import Deployment, Found, Probe, near, shares
+from mlpipe_endpoint.values import Deployment, Probe, near, shares
 from mlpipe_endpoint.wanted import probe_of, wanted_of
 
 #: Of the releases that are made here.
@@ -72,6 +72,7 @@ def _put_in_service(backend: Backend, wanted: Deployment, probe: Probe | None) -
     found = backend.describe(wanted.name)
     if found is not None:
         wanted = replace(wanted, port=wanted.port or found.deployment.port)
+    before = backend.verified(wanted.name)
     for action in backend.actions(wanted, found):
         print(action.summary, flush=True)
     backend.apply(wanted, found, probe)
@@ -79,17 +80,17 @@ def _put_in_service(backend: Backend, wanted: Deployment, probe: Probe | None) -
     try:
         backend.check(now, probe)
     except StageError:
-        _put_back(backend, now, found)
+        _put_back(backend, now, before)
         raise
     backend.confirm(now.name)
     return _result(now, backend.address(now))
 
 
-def _put_back(backend: Backend, now: Deployment, found: Found | None) -> None:
+def _put_back(backend: Backend, now: Deployment, before: Deployment | None) -> None:
     """Serve again what was served before, where models that fail the probe have its traffic."""
-    if found is not None and found.running and found.verified:
+    if before is not None:
         print("what was in service is put back", flush=True)
-        backend.apply(found.deployment, backend.describe(now.name), None)
+        backend.apply(before, backend.describe(now.name), None)
         backend.confirm(now.name)
 
 

@@ -73,6 +73,11 @@ class LocalBackend:
             return Found(now, True, answer["verified"] and not stale)
         return folder.deployment()
 
+    def verified(self, name: str) -> Deployment | None:
+        """Give what is served, if it was read back: here models are asked before they serve."""
+        found = self.describe(name)
+        return found.deployment if found and found.running and found.verified else None
+
     def actions(self, wanted: Deployment, found: Found | None) -> tuple[Action, ...]:
         """List the changes of what is served, and of who serves it."""
         return plan.actions(wanted, found)
