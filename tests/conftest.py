@@ -18,6 +18,17 @@ ALLOWED_SKIPS = (
 )
 
 
+#: Files whose tests share what takes long to set up.
+TOGETHER = (
+    "tests/examples/test_versioned_data.py",
+    "tests/framework/test_packaging.py",
+    "tests/plugins/mlflow/test_mlflow_ui.py",
+    "tests/recipes/test_diagnosis.py",
+    "tests/recipes/test_diagnosis_aws.py",
+    "tests/recipes/test_wine.py",
+)
+
+
 class SkipGuard:
     """Fails the session when a test was skipped for a reason that is not allowed.
 
@@ -67,6 +78,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--no-skips") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(SkipGuard(ALLOWED_SKIPS), "skip-guard")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep tests that share what takes long to set up on one worker; spread all others.
+
+    pytest-xdist's marks for that have no effect with this version of pytest.
+    """
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+    class Together(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return file if file in TOGETHER else nodeid
+
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -159,35 +159,6 @@ def test_a_client_that_asks_first_need_not_send_a_body_that_is_too_large(lasting
     assert b"The body has 104857600 bytes, at most 6291456 allowed" in answer
 
 
-def test_headers_that_do_not_arrive_are_not_waited_for(lasting: Project) -> None:
-    port = lasting.port()
-    answers: list[bytes] = []
-    starts = (b"", b"POST /invocations HTTP/1.1\r\nX-Slow: ", b"GET /ping HTTP/1.1\r\n")
-    clients = [
-        threading.Thread(target=lambda start=start: answers.append(conversation(port, start)))
-        for start in starts * 20
-    ]
-    for client in clients:
-        client.start()
-    assert request(port).status == 200, "others are served meanwhile"
-    for client in clients:
-        client.join()
-    assert {answer.splitlines()[0] for answer in answers} == {b"HTTP/1.1 408 Request Timeout"}
-    assert all(b"The headers did not arrive within 10 s" in answer for answer in answers)
-
-
-def test_a_connection_that_drips_after_an_answer_is_closed_too(lasting: Project) -> None:
-    with socket.create_connection(("127.0.0.1", lasting.port()), timeout=30) as connection:
-        connection.sendall(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
-        connection.sendall(b"GET /pi")
-        assert b"408 Request Timeout" in b"".join(iter(lambda: connection.recv(65536), b""))
-
-
-def test_a_slow_answer_is_not_taken_for_a_slow_client(lasting: Project) -> None:
-    assert request(lasting.port(), body=b"[[-3, 11]]").status == 200
-
-
 # -- what is no proper request --------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from mlpipe_endpoint import control, processes
 from tests.plugins.endpoint.endpoint_project import Answer, Project, request
 
 #: What loading the model takes, in seconds.
-LOADING = 4.0
+LOADING = 2.5
 SLOW = f"""
     import time
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,8 +56,13 @@ class Engine:
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    folder = tmp_path_factory.mktemp("engine")
+def engine() -> Iterator[Engine]:
+    # A short path: with one whose sockets' names are too long, Podman waits 20 s for a container.
+    with tempfile.TemporaryDirectory(prefix="mlpipe-", ignore_cleanup_errors=True) as folder:
+        yield from engine_in(Path(folder))
+
+
+def engine_in(folder: Path) -> Iterator[Engine]:
     (folder / "containers.conf").write_text(
         CONFIGURATION + ('runtime="runc"\n' if shutil.which("runc") else "")
     )
