@@ -76,7 +76,7 @@ def join(experiment: Experiment) -> Joined:
     """Read an experiment's invocations and outcomes.
 
     An invocation counts when it came while the experiment ran and its variant was not named by the
-    caller. A unit is the key that it was assigned by, else the request itself. An outcome belongs
+    caller. What a shadow variant answered does not: nobody saw it. A unit is the key that it was assigned by, else the request itself. An outcome belongs
     to a unit by the hash of its key, by the request's id, or by the caller's own inference id; a
     unit without any has the outcome 0.
     """
@@ -103,10 +103,14 @@ def _records(experiment: Experiment) -> Iterator[Mapping[str, Any]]:
             if not line.endswith("\n"):  # is being written
                 return
             record = json.loads(line)
-            answered = not (record["targeted"] or record.get("shadow"))
-            known = record["variant"] in experiment.plan.weights
-            if answered and known and experiment.covers(record["time"]):
+            counts = experiment.covers(record["time"]) and _answered(record)
+            if counts and record["variant"] in experiment.plan.weights:
                 yield record
+
+
+def _answered(record: Mapping[str, Any]) -> bool:
+    """Tell whether the caller was answered by this variant, and did not choose it."""
+    return not record["targeted"] and not record.get("shadow", False)
 
 
 def _limit(plan: ExperimentPlan) -> float | None:

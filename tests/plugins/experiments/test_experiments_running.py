@@ -185,6 +185,20 @@ def test_units_and_outcomes_are_joined(begin: Callable[..., Experiment]) -> None
     assert arrived == sorted(arrived)
 
 
+def test_what_shadows_answered_is_left_out(begin: Callable[..., Experiment]) -> None:
+    experiment = begin(guardrails=[{"metric": "error_rate", "margin": 0.01}])
+    answer(experiment, "champion", id="r1", key="ann", shadow=False)
+    answer(experiment, "challenger", id="r1", key="ann", shadow=True, status=500)
+    answer(experiment, "champion", id="r2", key="bob")
+    experiment.record([Outcome("r1", 1.0)], "all")
+    joined = join(experiment)
+    observed = observe(experiment.plan, joined.units)
+    assert observed.assigned == {"champion": 2, "challenger": 0}
+    assert (joined.mixed, joined.strange) == (0, 0)
+    assert observed.outcomes["champion"].mean == 0.5
+    assert observed.guardrails["error_rate"]["champion"].mean == 0
+
+
 def test_numbers_and_ratios_add_up_by_unit(begin: Callable[..., Experiment]) -> None:
     money = {"name": "revenue", "kind": "continuous", "baseline": 5, "deviation": 9}
     clicks = {"name": "clicks", "kind": "ratio", "baseline": 0.5, "deviation": 1}
