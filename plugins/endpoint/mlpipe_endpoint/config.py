@@ -16,7 +16,7 @@ from pydantic import (
 
 from mlpipe import Declares, InputFile, Permission, SecretName, StageConfig, Target
 from mlpipe_endpoint.hostingconfig import Hosting
-from mlpipe_experiments import ExperimentPlan, Guardrail, Metric
+from mlpipe_experiments import ExperimentPlan, Guardrail, Metric, OutcomeQuery
 
 #: SageMaker's rule for names of endpoints and production variants.
 NAME_PATTERN = r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$"
@@ -85,6 +85,9 @@ class ExperimentBlock(BaseModel):
     )
     units_a_day: float | None = Field(
         default=None, description="Users a day, all variants together; to say how long it takes."
+    )
+    outcomes: OutcomeQuery | None = Field(
+        default=None, description="The query that gives outcomes; they come in files when left out."
     )
 
     @field_validator("guardrails")

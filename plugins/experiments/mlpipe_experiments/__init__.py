@@ -2,6 +2,7 @@
 
 from mlpipe_experiments.bandit import thompson
 from mlpipe_experiments.moments import Moments, RatioMoments, Summary
+from mlpipe_experiments.outcomequery import OutcomeQuery
 from mlpipe_experiments.plan import ExperimentPlan, Guardrail, Metric
 from mlpipe_experiments.planning import Size, size
 from mlpipe_experiments.sequential import Interval, difference, worse
@@ -16,6 +17,7 @@ __all__ = [
     "Metric",
     "Moments",
     "Observed",
+    "OutcomeQuery",
     "RatioMoments",
     "Shares",
     "Size",

@@ -44,19 +44,20 @@ def plan(name: Name) -> None:
 def record(
     name: Name,
     file: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--file", "-f", help="CSV, JSON lines or Parquet: key or id, value.", show_default=False
         ),
-    ],
+    ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Also where the same file was recorded before.")
     ] = False,
 ) -> None:
-    """Add outcomes: what became of users, or of requests."""
-    from mlpipe_experiments.reading import record_file
+    """Add outcomes: what became of users, or of requests. Without a file: by the plan's query."""
+    from mlpipe_experiments.reading import record_file, record_query
 
-    count = record_file(_experiment(name), file, again=again)
+    experiment = _experiment(name)
+    count = record_file(experiment, file, again=again) if file else record_query(experiment)
     typer.echo(f"{count:,} outcomes recorded")
 
 

@@ -76,9 +76,9 @@ def join(experiment: Experiment) -> Joined:
     """Read an experiment's invocations and outcomes.
 
     An invocation counts when it came while the experiment ran and its variant was not named by the
-    caller. What a shadow variant answered does not: nobody saw it. A unit is the key that it was assigned by, else the request itself. An outcome belongs
-    to a unit by the hash of its key, by the request's id, or by the caller's own inference id; a
-    unit without any has the outcome 0.
+    caller; what a shadow variant answered does not, as nobody saw it. A unit is the key that it was
+    assigned by, else the request itself. An outcome belongs to a unit by the hash of its key, by
+    the request's id, or by the caller's own inference id; a unit without any has the outcome 0.
     """
     reading = _Reading(experiment.plan)
     for record in _records(experiment):

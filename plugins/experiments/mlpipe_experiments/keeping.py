@@ -7,9 +7,11 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from mlpipe import UserError
 from mlpipe_experiments.plan import ExperimentPlan
@@ -119,22 +121,37 @@ class Experiment:
                 raise
         return len(lines)
 
+    def put(self, outcomes: Iterable[Outcome]) -> int:
+        """Have these outcomes instead of those that were put before; give how many.
+
+        They go to disk as they come, and take the others' place when all have.
+        """
+        count = 0
+        with _replacing(self._put) as file:
+            for count, each in enumerate(outcomes, 1):  # noqa: B007 - the last is the count
+                file.write(json.dumps(asdict(each)) + "\n")
+        return count
+
     def outcomes(self) -> Iterator[Outcome]:
-        """Give what was recorded."""
-        for line in self._lines():
+        """Give what was recorded, and put."""
+        for line in chain(self._lines(), _lines(self._put)):
             yield Outcome(line["unit"], line["value"], line["of"])
+
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        return self.folder.parents[3]
 
     @property
     def _outcomes(self) -> Path:
         return self.folder / "outcomes.jsonl"
 
+    @property
+    def _put(self) -> Path:
+        return self.folder / "queried.jsonl"
+
     def _lines(self) -> Iterator[dict[str, Any]]:
-        if not self._outcomes.exists():
-            return
-        with self._outcomes.open() as file:
-            for line in file:
-                if line.endswith("\n"):  # else it is being written, or was when all power went
-                    yield json.loads(line)
+        return _lines(self._outcomes)
 
 
 def begin(
@@ -248,10 +265,30 @@ def _ending(folder: Path) -> Ending | None:
         return None
 
 
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.exists():
+        return
+    with path.open() as file:
+        for line in file:
+            if line.endswith("\n"):  # else it is being written, or was when all power went
+                yield json.loads(line)
+
+
 def _write(path: Path, facts: Mapping[str, Any]) -> None:
-    descriptor, writing = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(descriptor, "w") as file:
+    with _replacing(path) as file:
         json.dump(facts, file, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(writing, path)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[str]]:
+    """Write a file that takes another's place once it is whole; nothing is left else."""
+    descriptor, writing = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(writing, path)
+    except BaseException:
+        Path(writing).unlink(missing_ok=True)
+        raise

@@ -7,6 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mlpipe_experiments.outcomequery import OutcomeQuery
+
 #: Guardrails that invocations answer by themselves.
 ERROR_RATE, LATENCY = "error_rate", "latency"
 
@@ -105,6 +107,9 @@ class ExperimentPlan(_Part):
         description="Units of all variants after which it ends. As many as the power needs, when "
         "left out.",
     )
+    outcomes: OutcomeQuery | None = Field(
+        default=None, description="The query that gives outcomes; they come in files when left out."
+    )
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
@@ -145,5 +150,7 @@ class ExperimentPlan(_Part):
 
     def digest(self) -> str:
         """Give what tells this plan from any other, as ``sha256:<hex>``."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        # Plans from before there were queries keep their digest.
+        left_out = {"outcomes"} if self.outcomes is None else None
+        text = json.dumps(self.model_dump(mode="json", exclude=left_out), sort_keys=True)
         return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

@@ -1,4 +1,4 @@
-"""Outcomes from files: CSV, JSON lines or Parquet."""
+"""Outcomes from files, CSV, JSON lines or Parquet; and from the query of an experiment's plan."""
 
 import csv
 import hashlib
@@ -11,6 +11,7 @@ from typing import Any
 from mlpipe import UserError
 from mlpipe_experiments.assignment import fingerprint
 from mlpipe_experiments.keeping import Experiment, Outcome
+from mlpipe_experiments.querying import rows
 
 _KINDS = (".csv", ".jsonl", ".parquet")
 
@@ -27,9 +28,15 @@ def record_file(experiment: Experiment, path: Path, *, again: bool = False) -> i
         again: Whether outcomes that were recorded before are recorded once more.
 
     Raises:
-        UserError: It cannot be read, a row is wrong, or its bytes were recorded before. Nothing
-            is recorded then.
+        UserError: It cannot be read, a row is wrong, its bytes were recorded before, or the plan
+            names a query instead. Nothing is recorded then.
     """
+    if experiment.plan.outcomes is not None:
+        raise UserError(
+            "outcomes of this experiment come from its query, as was decided before it began",
+            where=str(path),
+            fix=f"Read them: mlpipe ab record {experiment.name}",
+        )
     if path.suffix not in _KINDS:
         raise UserError(
             f'"{path.suffix}" is no kind of file that outcomes come in',
@@ -38,11 +45,11 @@ def record_file(experiment: Experiment, path: Path, *, again: bool = False) -> i
         )
     try:
         content = path.read_bytes()
-        rows = list(_rows(path))
+        found = list(_rows(path))
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"cannot be read: {error}", where=str(path)) from error
     outcomes = [
-        _outcome(experiment, row, f"{path}: row {number}") for number, row in enumerate(rows, 1)
+        _outcome(experiment, row, f"{path}: row {number}") for number, row in enumerate(found, 1)
     ]
     batch = hashlib.sha256(content).hexdigest()
     if again:
@@ -53,6 +60,30 @@ def record_file(experiment: Experiment, path: Path, *, again: bool = False) -> i
         raise UserError(
             error.what, where=str(path), fix="If that is meant: --again. They then count twice."
         ) from error
+
+
+def record_query(experiment: Experiment) -> int:
+    """Read the outcomes that the plan's query gives now, instead of those it gave before.
+
+    Returns:
+        How many they are.
+
+    Raises:
+        UserError: The plan has no query, it cannot be run, or a row is wrong. What was read
+            before stays then.
+    """
+    query = experiment.plan.outcomes
+    if query is None:
+        raise UserError(
+            "its plan names no query that gives outcomes",
+            where=f"experiment on {experiment.name}",
+            fix="Name a file: --file. Or give the next experiment  outcomes: {sql: …, database: …}",
+        )
+    found = rows(query, experiment.root, experiment.since)
+    return experiment.put(
+        _outcome(experiment, row, f"outcomes.sql: row {number}")
+        for number, row in enumerate(found, 1)
+    )
 
 
 def _rows(path: Path) -> Iterable[Mapping[str, Any]]:

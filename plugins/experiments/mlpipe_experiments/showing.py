@@ -19,11 +19,13 @@ def plan_lines(plan: ExperimentPlan) -> list[str]:
     """Say what was decided before, and how many units it takes."""
     metric, needed = plan.metric, size(plan)
     about = f"{metric.name} ({metric.kind}, {metric.direction} is better)"
+    query = plan.outcomes
     return [
         f"{about}: {metric.baseline:g} now, {plan.effect:g} would matter",
         f"alpha {plan.alpha:g} · power {plan.power:g} · {_split(plan)}",
         f"ends after {takes(plan)}; may be looked at, and decided, at any time before",
         f"  a single test at the end alone would need {needed.fixed:,}",
+        *([f"outcomes from {query.database}: {' '.join(query.sql.split())}"] if query else []),
     ]
 
 

@@ -118,6 +118,9 @@ def test_a_plan_is_not_changed_while_it_runs(project: Project, pair: dict[str, P
     for act in (project.deploy, project.preview):
         with pytest.raises(UserError, match="runs with another plan"):
             act(pair, traffic=TRAFFIC, experiment=other)
+    query = {"sql": "SELECT id, 1 AS value FROM sales", "database": "sqlite:///shop.db"}
+    with pytest.raises(UserError, match="runs with another plan"):  # so is where outcomes are from
+        project.deploy(pair, traffic=TRAFFIC, experiment={**EXPERIMENT, "outcomes": query})
     with pytest.raises(UserError, match="runs with another plan"):  # shares are a part of it
         project.deploy(pair, traffic={"champion": 60, "challenger": 40}, experiment=EXPERIMENT)
     project.deploy(pair, traffic=TRAFFIC, experiment=other, salt="second")
@@ -131,6 +134,7 @@ def test_a_plan_is_not_changed_while_it_runs(project: Project, pair: dict[str, P
         ({"guardrails": [{"metric": "joy", "margin": 0}]}, '"joy" is no guardrail of an endpoint'),
         ({"guardrails": [{"metric": "latency", "margin": 0}]}, "seconds goes with the metric"),
         ({"effect": 0.9}, "0.2 would become 1.1, which is no share"),
+        ({"outcomes": {"sql": "SELECT 1", "database": "shop.db"}}, "a URL of SQLAlchemy's"),
     ],
 )
 def test_plans_that_cannot_be(change: dict[str, Any], problem: str) -> None:
