@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlpipe.engine import aftermath, releasing
+from mlpipe.engine import aftermath, releasing, telling
 from mlpipe.engine.execute import Options, execute
 from mlpipe.engine.releasing import Serving
 from mlpipe.engine.reporting import Reporter, RunResult
@@ -105,3 +105,20 @@ def roll_back(name: str, root: str | Path, *, to: str | None = None) -> Serving:
     """
     with opened(Path(root)) as store:
         return releasing.roll_back(store, choose(store, name, to))
+
+
+def emit(root: str | Path, run: str, stage: str, kind: str, **payload: Any) -> tuple[str, ...]:
+    """Tell a run's observers something of a stage that has ended, as ``Stage.emit`` does before.
+
+    Args:
+        root: The project's folder.
+        run: The run's identifier; nothing is told where it is not known, or has no observers.
+        stage: The stage's name.
+        kind: What it is; see the hook ``stage_event``.
+        payload: JSON values.
+
+    Returns:
+        What observers reported.
+    """
+    with opened(Path(root)) as store:
+        return tuple(telling.emit(store, run, stage, kind, payload))

@@ -8,14 +8,14 @@ next command that changes anything completes what was left undone.
 import fcntl
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from mlpipe.engine.jobs import Job
 from mlpipe.engine.masking import Masker
-from mlpipe.engine.observers import ObserverProcess
+from mlpipe.engine.telling import tell
 from mlpipe.engine.workers import LocalExecutor, once
 from mlpipe.errors import MlpipeError, UserError
 from mlpipe.store import Store
@@ -143,12 +143,4 @@ def _record(store: Store, release: Release, current: Release | None, origin: str
             previous = current.label if current else None
             store.journal.append(run, "rolled_back", previous=previous, time=time.time(), **event)
     made_by = store.runs.get(release.run)
-    return _tell(store, run, made_by.observers if made_by else {})
-
-
-def _tell(store: Store, run: str, observers: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    if not observers:
-        return []
-    folder = store.run_folder(run)
-    folder.mkdir(parents=True, exist_ok=True)
-    return ObserverProcess(store.root, run, observers, folder / "observers.log").finish()
+    return tell(store, run, made_by.observers if made_by else {})

@@ -43,5 +43,14 @@ def begin(plan: ExperimentPlan, wanted: Deployment, stage: Stage, records: Path)
     promoting = f"mlpipe endpoint promote {wanted.name}"
     if stage.target.name != LOCAL:
         promoting += f" --target {stage.target.name}"
-    keeping.begin(stage.state_dir, wanted.name, wanted.assigned_with, plan, place, promoting)
+    keeping.begin(
+        stage.state_dir,
+        wanted.name,
+        wanted.assigned_with,
+        plan,
+        place,
+        promoting,
+        run=stage.run,
+        stage=stage.name,
+    )
     print(f"experiment {plan.digest()[7:19]}: mlpipe ab status {wanted.name}", flush=True)

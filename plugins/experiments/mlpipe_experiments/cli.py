@@ -1,6 +1,7 @@
 """``mlpipe ab``: A/B experiments of the project."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -88,6 +89,7 @@ def decide(
     from mlpipe import StageError
     from mlpipe_experiments import showing
     from mlpipe_experiments.deciding import conclude
+    from mlpipe_experiments.publishing import publish
 
     experiment = _experiment(name)
     if experiment.ending is not None:
@@ -101,7 +103,10 @@ def decide(
             fix=f"Wait for {found.missing:,} more units, or end it now without a verdict: "
             "--undecided",
         )
-    _say(showing.status_lines(replace(experiment, ending=ending), found))
+    ended = replace(experiment, ending=ending)
+    _say(showing.status_lines(ended, found))
+    _, reports = publish(ended)
+    _warn(reports)
 
 
 @app.command()
@@ -133,14 +138,21 @@ def report(
     ] = None,
 ) -> None:
     """Write a page about an experiment: effect, split and guardrails as they went."""
-    from mlpipe_experiments import reporting
+    from mlpipe_experiments.publishing import publish
 
-    typer.echo(reporting.write(_experiment(name), out))
+    page, reports = publish(_experiment(name), out)
+    typer.echo(page)
+    _warn(reports)
 
 
 def _say(lines: list[str]) -> None:
     for line in lines:
         typer.echo(line)
+
+
+def _warn(reports: Sequence[str]) -> None:
+    for text in reports:
+        typer.echo(f"! {text}", err=True)
 
 
 def _state() -> Path:

@@ -53,6 +53,11 @@ def closing(experiment: Experiment) -> Standing:
     return Standing(now.joined, observed, verdict, now.size)
 
 
+def present(experiment: Experiment) -> Standing:
+    """Look at an experiment as it is: at its closing look where it has ended."""
+    return closing(experiment) if experiment.ending else standing(experiment)
+
+
 def conclude(experiment: Experiment, *, undecided: bool) -> tuple[Standing, Ending | None]:
     """End an experiment with its verdict; ``None`` where there is none yet.
 

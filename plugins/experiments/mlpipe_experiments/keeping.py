@@ -4,16 +4,14 @@ import fcntl
 import hashlib
 import json
 import os
-import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any
 
 from mlpipe import UserError
+from mlpipe_experiments import files
 from mlpipe_experiments.plan import ExperimentPlan
 
 _FOLDER = "experiments"
@@ -64,6 +62,8 @@ class Experiment:
         plan: What was decided before.
         promoting: The command that promotes a winner.
         ending: How it ended, if it has.
+        run: The run that began it, or nothing.
+        stage: The stage of that run.
     """
 
     folder: Path
@@ -74,6 +74,8 @@ class Experiment:
     plan: ExperimentPlan
     promoting: str
     ending: Ending | None
+    run: str = ""
+    stage: str = ""
 
     def covers(self, when: float) -> bool:
         """Tell whether a request of that time, in Unix seconds, belongs to it."""
@@ -85,7 +87,7 @@ class Experiment:
             fcntl.flock(lock, fcntl.LOCK_EX)
             path = self.folder / "end.json"
             if not path.exists():
-                _write(path, asdict(ending))
+                files.write(path, asdict(ending))
         found = _ending(self.folder)
         assert found is not None  # it is there now, and nobody takes it away
         return found
@@ -109,7 +111,7 @@ class Experiment:
         ]
         with self._outcomes.open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            if any(line["batch"] == batch for line in self._lines()):
+            if any(line["batch"] == batch for line in files.lines(self._outcomes)):
                 raise UserError("these outcomes were recorded before", where=self.name)
             before = file.seek(0, os.SEEK_END)
             try:
@@ -127,14 +129,14 @@ class Experiment:
         They go to disk as they come, and take the others' place when all have.
         """
         count = 0
-        with _replacing(self._put) as file:
+        with files.replacing(self._put) as file:
             for count, each in enumerate(outcomes, 1):  # noqa: B007 - the last is the count
                 file.write(json.dumps(asdict(each)) + "\n")
         return count
 
     def outcomes(self) -> Iterator[Outcome]:
         """Give what was recorded, and put."""
-        for line in chain(self._lines(), _lines(self._put)):
+        for line in chain(files.lines(self._outcomes), files.lines(self._put)):
             yield Outcome(line["unit"], line["value"], line["of"])
 
     @property
@@ -150,12 +152,17 @@ class Experiment:
     def _put(self) -> Path:
         return self.folder / "queried.jsonl"
 
-    def _lines(self) -> Iterator[dict[str, Any]]:
-        return _lines(self._outcomes)
-
 
 def begin(
-    state_dir: Path, name: str, salt: str, plan: ExperimentPlan, records: Path, promoting: str
+    state_dir: Path,
+    name: str,
+    salt: str,
+    plan: ExperimentPlan,
+    records: Path,
+    promoting: str,
+    *,
+    run: str = "",
+    stage: str = "",
 ) -> Experiment:
     """Begin an experiment, unless it runs already.
 
@@ -166,6 +173,8 @@ def begin(
         plan: What was decided before.
         records: The file of invocations, below ``state_dir``: a project may be moved.
         promoting: The command that promotes a winner.
+        run: The run that begins it; its observers are told how it goes.
+        stage: The stage of that run.
 
     Raises:
         UserError: One with another plan runs with this salt.
@@ -180,10 +189,12 @@ def begin(
             "since": time.time(),
             "records": str(records),
             "promoting": promoting,
+            "run": run,
+            "stage": stage,
             "digest": plan.digest(),
             "plan": plan.model_dump(mode="json"),
         }
-        _write(folder / "plan.json", facts)
+        files.write(folder / "plan.json", facts)
     return _read(folder)
 
 
@@ -250,6 +261,8 @@ def _read(folder: Path) -> Experiment:
             plan=plan,
             promoting=facts["promoting"],
             ending=_ending(folder),
+            run=facts.get("run", ""),
+            stage=facts.get("stage", ""),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"cannot be used: {error}", where=str(path)) from error
@@ -263,32 +276,3 @@ def _ending(folder: Path) -> Ending | None:
         return Ending(**json.loads((folder / "end.json").read_text("utf-8")))
     except FileNotFoundError:
         return None
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.exists():
-        return
-    with path.open() as file:
-        for line in file:
-            if line.endswith("\n"):  # else it is being written, or was when all power went
-                yield json.loads(line)
-
-
-def _write(path: Path, facts: Mapping[str, Any]) -> None:
-    with _replacing(path) as file:
-        json.dump(facts, file, indent=2)
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[str]]:
-    """Write a file that takes another's place once it is whole; nothing is left else."""
-    descriptor, writing = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(writing, path)
-    except BaseException:
-        Path(writing).unlink(missing_ok=True)
-        raise

@@ -5,7 +5,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlpipe_experiments.deciding import Standing, closing, standing
+from mlpipe_experiments.deciding import Standing, present
 from mlpipe_experiments.keeping import Ending, Experiment
 from mlpipe_experiments.plan import ExperimentPlan
 from mlpipe_experiments.showing import plan_lines
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 _LOOKS = 60
 
 
-def write(experiment: Experiment, out: Path | None = None) -> Path:
+def write(experiment: Experiment, out: Path | None = None, found: Standing | None = None) -> Path:
     """Write the page; give the file.
 
     Args:
         experiment: What it is about.
         out: The file; ``report.html`` in the experiment's folder when left out.
+        found: How it stands, where that is known already.
     """
     place = out or experiment.folder / "report.html"
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(report(experiment), "utf-8")
+    place.write_text(report(experiment, found or present(experiment)), "utf-8")
     return place
 
 
-def report(experiment: Experiment) -> str:
+def report(experiment: Experiment, found: Standing) -> str:
     """Give the page as HTML."""
-    found = closing(experiment) if experiment.ending else standing(experiment)
     seen = list(looks(experiment.plan, found.joined.units, _LOOKS))
     plots = _plots(experiment.plan, seen) if seen else []
     figures = "".join(figure(plot, plot.title) for plot in plots)

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mlpipe import Event
-from mlpipe_mlflow import models, trials
+from mlpipe_mlflow import experiments, models, trials
 from mlpipe_mlflow.datasets import dataset_input
 from mlpipe_mlflow.tracker import Tracker
 from mlpipe_mlflow.writing import (
@@ -31,6 +31,7 @@ STATUS: Mapping[str, str] = MappingProxyType(
     }
 )
 _GATE_TAG = "mlpipe.gate"
+_OF_A_STAGE = ("dataset", "artifact", "model", "experiment")
 
 
 def run_started(tracker: Tracker, event: Event) -> None:
@@ -51,11 +52,13 @@ def stage_event(tracker: Tracker, event: Event) -> None:
         _metrics(tracker, event, payload)
     elif kind == "trial":
         trials.log(tracker, event, payload)
-    elif kind in ("dataset", "artifact", "model") and (run := tracker.stage(event)):
+    elif kind in _OF_A_STAGE and (run := tracker.stage(event)):
         if kind == "dataset":
             tracker.client.log_inputs(run, datasets=[dataset_input(payload, tracker.context.root)])
         elif kind == "artifact":
             _artifact(tracker, event, run, payload)
+        elif kind == "experiment":
+            experiments.log(tracker, event, run, payload)
         else:
             models.register(tracker, event, run, payload)
 

@@ -8,7 +8,7 @@ import pytest
 
 from mlpipe import UserError
 from mlpipe_experiments import reporting
-from mlpipe_experiments.deciding import conclude
+from mlpipe_experiments.deciding import conclude, present
 from mlpipe_experiments.joining import join
 from mlpipe_experiments.keeping import Experiment, newest
 from mlpipe_experiments.simulating import simulate
@@ -37,7 +37,7 @@ class _Seen(HTMLParser):
 def test_the_page_shows_how_it_went(begin: Callable[..., Experiment]) -> None:
     experiment = begin(effect=0.05, guardrails=[GUARDRAIL])
     fill(experiment, 1600, RATES)
-    page = reporting.report(experiment)
+    page = reporting.report(experiment, present(experiment))
     assert "<strong>So far: promote.</strong> challenger: conversion +0.1, always-valid" in page
     assert re.search(r"champion</th><td>800</td><td>0\.1</td><td>-</td>", page)
     seen = _Seen()
@@ -54,7 +54,8 @@ def test_the_page_shows_how_it_went(begin: Callable[..., Experiment]) -> None:
 
 
 def test_before_there_are_units_it_has_no_plots(begin: Callable[..., Experiment]) -> None:
-    page = reporting.report(begin())
+    experiment = begin()
+    page = reporting.report(experiment, present(experiment))
     assert "0 of at most" in page
     assert "<svg" not in page
 
