@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mlpipe.api import emit as emit
+    from mlpipe.api import load_recipe as load_recipe
     from mlpipe.api import promote as promote
     from mlpipe.api import roll_back as roll_back
     from mlpipe.api import run as run
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "mlpipe.api": ("emit", "promote", "roll_back", "run"),
+    "mlpipe.api": ("emit", "load_recipe", "promote", "roll_back", "run"),
     "mlpipe.engine.releasing": ("Serving",),
     "mlpipe.errors": ("ExitCode", "GateMissed", "MlpipeError", "StageError", "UserError"),
     "mlpipe.plugins.config": (

@@ -12,7 +12,7 @@ from mlpipe.engine.reporting import Reporter, RunResult
 from mlpipe.engine.session import session
 from mlpipe.plan.make import make
 from mlpipe.plugins.manager import PluginManager
-from mlpipe.recipe.load import find, from_model, load
+from mlpipe.recipe.load import LoadedRecipe, find, from_model, load
 from mlpipe.recipe.models import Recipe
 from mlpipe.store import opened
 from mlpipe.store.naming import choose
@@ -70,6 +70,26 @@ def run(
     for each in aftermath.started(result, loaded):
         aftermath.start(each, result, loaded, plugins, options, lambda: reporter)
     return result
+
+
+def load_recipe(
+    name: str, *, params: Mapping[str, Any] | None = None, target: str | None = None
+) -> LoadedRecipe:
+    """Read a recipe and check all of it, as ``mlpipe run`` does before it runs.
+
+    Args:
+        name: The name or path of a file.
+        params: Parameters to override.
+        target: Where it would run; ``local`` when left out.
+
+    Returns:
+        Its stages by name, each with its checked settings; its target, and the project's folder.
+
+    Raises:
+        RecipeError: There is no such recipe, or it has problems.
+    """
+    path = find(name, Path.cwd())
+    return load(path, params=params, target=target, plugins=PluginManager.discover())
 
 
 def promote(release: Release, root: str | Path) -> Serving:

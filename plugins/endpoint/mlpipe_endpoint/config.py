@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -205,6 +206,20 @@ class EndpointConfig(StageConfig):
     def plan(self) -> ExperimentPlan | None:
         """The experiment's plan, where there is one."""
         return self._plan(self.experiment) if self.experiment is not None else None
+
+    def recorded(self, target: Target, root: Path) -> tuple[Path, str]:
+        """Give the file of what the endpoint answered, and the salt that its keys are hashed with.
+
+        Args:
+            target: Where it is.
+            root: The project's folder.
+        """
+        from mlpipe_endpoint.places import backend
+
+        found = backend(target, root, root / ".mlpipe")
+        there = found.describe(self.endpoint)
+        salt = there.deployment.assigned_with if there is not None else self.endpoint
+        return found.records(self.endpoint), salt
 
     def permissions(self, target: Target, inputs: Mapping[str, str]) -> tuple[Permission, ...]:
         """What making and changing an endpoint takes; and what its containers do."""

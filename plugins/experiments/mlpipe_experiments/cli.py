@@ -18,6 +18,13 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(help="What it is on, as an endpoint.", show_default=False)]
+FromRecipe = Annotated[
+    str | None,
+    typer.Option("--recipe", help="One that plans it; what was begun counts when left out."),
+]
+OnTarget = Annotated[
+    str | None, typer.Option("--target", "-t", help="With --recipe: where it would run.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -34,11 +41,13 @@ def list_experiments() -> None:
 
 
 @app.command()
-def plan(name: Name) -> None:
+def plan(name: Name, recipe: FromRecipe = None, target: OnTarget = None) -> None:
     """Show what was decided before, and how many units it takes."""
+    from mlpipe_experiments import planned
     from mlpipe_experiments.showing import plan_lines
 
-    _say(plan_lines(_experiment(name).plan))
+    found = planned.find(name, recipe, target) if recipe else _experiment(name)
+    _say(plan_lines(found.plan))
 
 
 @app.command()
@@ -112,22 +121,36 @@ def decide(
 @app.command()
 def simulate(
     name: Name,
+    recipe: FromRecipe = None,
+    target: OnTarget = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", "-f", help="With --recipe: outcomes of the recorded traffic."),
+    ] = None,
+    effect: Annotated[
+        float | None, typer.Option(help="To be found; the plan's smallest when left out.", min=0)
+    ] = None,
+    resample: Annotated[
+        bool, typer.Option("--resample", help="With --recipe: draw units more than once.")
+    ] = False,
     experiments: Annotated[int, typer.Option(min=10, help="How many, each way.")] = 300,
     looks: Annotated[int, typer.Option(min=1, help="How often each is looked at.")] = 20,
     seed: Annotated[int, typer.Option(help="Where the random numbers start.")] = 0,
 ) -> None:
-    """Try the plan on recorded units of the control: how often it is wrong, how soon right."""
-    from mlpipe_experiments.joining import join
-    from mlpipe_experiments.showing import simulated_lines
-    from mlpipe_experiments.simulating import simulate
+    """Try the plan on recorded traffic: how often it is wrong, how soon right.
 
-    experiment = _experiment(name)
-    made, units = experiment.plan, join(experiment).units
-    nothing, some = (
-        simulate(made, units, effect, experiments=experiments, looks=looks, seed=seed)
-        for effect in (0.0, made.effect)
-    )
-    _say(simulated_lines(made, nothing, some))
+    Before it begins: --recipe. Then what one variant answered is split anew, again and again.
+    Afterwards experiments are drawn from the units of the control.
+    """
+    from mlpipe_experiments import trying
+
+    how = trying.How(effect, experiments, looks, seed)
+    if recipe is not None:
+        _say(trying.planned(name, recipe, target, file, how, resample=resample))
+        return
+    if file is not None or resample or target is not None:
+        raise typer.BadParameter("--file, --resample and --target go with --recipe")
+    _say(trying.begun(_experiment(name), how))
 
 
 @app.command()

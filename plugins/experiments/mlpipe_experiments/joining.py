@@ -1,11 +1,12 @@
 """From invocations and outcomes to units."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from mlpipe_experiments.keeping import Experiment
+from mlpipe_experiments.keeping import Experiment, Outcome
 from mlpipe_experiments.plan import LATENCY, ExperimentPlan
 
 #: SageMaker Runtime's status for what a model refused or broke.
@@ -80,11 +81,24 @@ def join(experiment: Experiment) -> Joined:
     assigned by, else the request itself. An outcome belongs to a unit by the hash of its key, by
     the request's id, or by the caller's own inference id; a unit without any has the outcome 0.
     """
-    reading = _Reading(experiment.plan)
-    for record in _records(experiment):
+    plan = experiment.plan
+    records = (
+        record
+        for record in answered(experiment.records)
+        if experiment.covers(record["time"]) and record["variant"] in plan.weights
+    )
+    return joined(plan, records, experiment.outcomes())
+
+
+def joined(
+    plan: ExperimentPlan, records: Iterable[Mapping[str, Any]], outcomes: Iterable[Outcome]
+) -> Joined:
+    """Join invocations and outcomes; see ``join``."""
+    reading = _Reading(plan)
+    for record in records:
         reading.take(record)
     strange = 0
-    for outcome in experiment.outcomes():
+    for outcome in outcomes:
         unit = reading.units.get(reading.by_request.get(outcome.unit, outcome.unit))
         if unit is None:
             strange += 1
@@ -95,22 +109,21 @@ def join(experiment: Experiment) -> Joined:
     return Joined(sorted(whole, key=lambda each: each.arrived), len(reading.mixed), strange)
 
 
-def _records(experiment: Experiment) -> Iterator[Mapping[str, Any]]:
-    if not experiment.records.exists():
+def answered(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Give the records of invocations that callers were answered by variants they did not choose.
+
+    Args:
+        path: Their file; there may be none yet.
+    """
+    if not path.exists():
         return
-    with experiment.records.open() as file:
+    with path.open() as file:
         for line in file:
             if not line.endswith("\n"):  # is being written
                 return
             record = json.loads(line)
-            counts = experiment.covers(record["time"]) and _answered(record)
-            if counts and record["variant"] in experiment.plan.weights:
+            if not record["targeted"] and not record.get("shadow", False):
                 yield record
-
-
-def _answered(record: Mapping[str, Any]) -> bool:
-    """Tell whether the caller was answered by this variant, and did not choose it."""
-    return not record["targeted"] and not record.get("shadow", False)
 
 
 def _limit(plan: ExperimentPlan) -> float | None:

@@ -11,6 +11,8 @@ from typing import Any
 from mlpipe import UserError
 from mlpipe_experiments.assignment import fingerprint
 from mlpipe_experiments.keeping import Experiment, Outcome
+from mlpipe_experiments.outcomequery import OutcomeQuery
+from mlpipe_experiments.plan import ExperimentPlan
 from mlpipe_experiments.querying import rows
 
 _KINDS = (".csv", ".jsonl", ".parquet")
@@ -37,21 +39,8 @@ def record_file(experiment: Experiment, path: Path, *, again: bool = False) -> i
             where=str(path),
             fix=f"Read them: mlpipe ab record {experiment.name}",
         )
-    if path.suffix not in _KINDS:
-        raise UserError(
-            f'"{path.suffix}" is no kind of file that outcomes come in',
-            where=str(path),
-            fix=f"Kinds: {', '.join(_KINDS)}.",
-        )
-    try:
-        content = path.read_bytes()
-        found = list(_rows(path))
-    except (OSError, ValueError, csv.Error) as error:
-        raise UserError(f"cannot be read: {error}", where=str(path)) from error
-    outcomes = [
-        _outcome(experiment, row, f"{path}: row {number}") for number, row in enumerate(found, 1)
-    ]
-    batch = hashlib.sha256(content).hexdigest()
+    outcomes = file_outcomes(path, experiment.plan, experiment.salt)
+    batch = hashlib.sha256(path.read_bytes()).hexdigest()
     if again:
         batch = f"{batch} again {len(list(experiment.outcomes()))}"
     try:
@@ -79,11 +68,54 @@ def record_query(experiment: Experiment) -> int:
             where=f"experiment on {experiment.name}",
             fix="Name a file: --file. Or give the next experiment  outcomes: {sql: …, database: …}",
         )
-    found = rows(query, experiment.root, experiment.since)
     return experiment.put(
-        _outcome(experiment, row, f"outcomes.sql: row {number}")
-        for number, row in enumerate(found, 1)
+        query_outcomes(query, experiment.root, experiment.since, experiment.plan, experiment.salt)
     )
+
+
+def file_outcomes(path: Path, plan: ExperimentPlan, salt: str) -> list[Outcome]:
+    """Give a file's outcomes.
+
+    Args:
+        path: The file; see ``record_file``.
+        plan: What they are outcomes of.
+        salt: That its keys are to be hashed with.
+
+    Raises:
+        UserError: It cannot be read, or a row is wrong.
+    """
+    if path.suffix not in _KINDS:
+        raise UserError(
+            f'"{path.suffix}" is no kind of file that outcomes come in',
+            where=str(path),
+            fix=f"Kinds: {', '.join(_KINDS)}.",
+        )
+    try:
+        found = list(_rows(path))
+    except (OSError, ValueError, csv.Error) as error:
+        raise UserError(f"cannot be read: {error}", where=str(path)) from error
+    return [
+        _outcome(plan, salt, row, f"{path}: row {number}") for number, row in enumerate(found, 1)
+    ]
+
+
+def query_outcomes(
+    query: OutcomeQuery, root: Path, since: float, plan: ExperimentPlan, salt: str
+) -> Iterator[Outcome]:
+    """Give the outcomes that a query gives now, as they are fetched.
+
+    Args:
+        query: What to ask, and whom.
+        root: The project's folder.
+        since: What ``:since`` stands for, as Unix time in seconds.
+        plan: What they are outcomes of.
+        salt: That keys are to be hashed with.
+
+    Raises:
+        UserError: The query cannot be run, or a row is wrong.
+    """
+    for number, row in enumerate(rows(query, root, since), 1):
+        yield _outcome(plan, salt, row, f"outcomes.sql: row {number}")
 
 
 def _rows(path: Path) -> Iterable[Mapping[str, Any]]:
@@ -106,13 +138,13 @@ def _json_lines(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
         yield row
 
 
-def _outcome(experiment: Experiment, row: Mapping[str, Any], where: str) -> Outcome:
+def _outcome(plan: ExperimentPlan, salt: str, row: Mapping[str, Any], where: str) -> Outcome:
     key, identifier = row.get("key"), row.get("id")
     if (key in (None, "")) == (identifier in (None, "")):
         raise UserError("it has either a key or an id", where=where, fix="Columns: key, value.")
-    unit = str(identifier) if key in (None, "") else fingerprint(str(key), experiment.salt)
+    unit = str(identifier) if key in (None, "") else fingerprint(str(key), salt)
     value = _number(row, "value", where)
-    metric = experiment.plan.metric
+    metric = plan.metric
     if metric.kind == "binary" and value not in (0, 1):
         raise UserError(f'value is {value:g}: "{metric.name}" is 0 or 1', where=where)
     return Outcome(unit, value, _number(row, "of", where) if metric.kind == "ratio" else 1.0)

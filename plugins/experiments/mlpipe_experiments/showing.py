@@ -8,7 +8,9 @@ from typing import Any
 from mlpipe_experiments.deciding import Standing
 from mlpipe_experiments.keeping import Ending, Experiment
 from mlpipe_experiments.plan import ExperimentPlan
+from mlpipe_experiments.planned import Traffic
 from mlpipe_experiments.planning import size
+from mlpipe_experiments.replaying import Replayed
 from mlpipe_experiments.simulating import Simulated
 from mlpipe_experiments.verdict import Checked, Observed, Verdict
 
@@ -74,17 +76,42 @@ def _next(experiment: Experiment, found: Standing) -> list[str]:
     return []
 
 
-def simulated_lines(plan: ExperimentPlan, nothing: Simulated, some: Simulated) -> list[str]:
-    """Say what became of simulated experiments without an effect, and with the smallest one."""
-    most, found = 100 * plan.alpha / 2, plan.sign * plan.effect
+def simulated_lines(
+    plan: ExperimentPlan, nothing: Simulated, some: Simulated, effect: float
+) -> list[str]:
+    """Say what became of simulated experiments without an effect, and with one."""
+    most, found = 100 * plan.alpha / 2, plan.sign * effect
+    planned = f" (planned: {100 * plan.power:.3g} %)" if effect == plan.effect else ""
     upto = f"at most {size(plan).horizon:,} units each, drawn from those of {plan.control}"
     wrong = f"{100 * nothing.promoted:.3g} % promote a treatment (planned: at most {most:.3g} %)"
-    right = f"{100 * some.promoted:.3g} % do (planned: {100 * plan.power:.3g} %)"
+    right = f"{100 * some.promoted:.3g} % do{planned}"
     return [
         f"{nothing.experiments:,} experiments of {upto}",
         f"  without any effect  {wrong}",
         f"  with {found:+g}  {right}, half of all after {some.units:,} units",
     ]
+
+
+def replayed_lines(
+    plan: ExperimentPlan, traffic: Traffic, nothing: Replayed, some: Replayed, effect: float
+) -> list[str]:
+    """Say what became of a plan replayed on traffic without an effect, and with one."""
+    metric, units = plan.metric, f"{len(traffic.units):,} recorded units of {traffic.variant}"
+    upto = f"on {size(plan).horizon:,} of {units}"
+    wrong = f"{_rate(nothing)} promote a treatment (planned: at most {50 * plan.alpha:.3g} %)"
+    planned = f" (planned: {100 * plan.power:.3g} %)" if effect == plan.effect else ""
+    right = f"{_rate(some)} do{planned}, half of all after {some.units:,} units"
+    return [
+        f"{nothing.replays:,} replays {upto}, split anew each time",
+        f"  {metric.name}  {nothing.baseline:.4g} here (planned: {metric.baseline:g})",
+        f"  without any effect  {wrong}",
+        f"  with {plan.sign * effect:+g}  {right}",
+    ]
+
+
+def _rate(found: Replayed) -> str:
+    low, high = (100 * bound for bound in found.bounds)
+    return f"{100 * found.share:.3g} % [{low:.3g}, {high:.3g}]"
 
 
 def facts(experiment: Experiment, found: Standing) -> dict[str, Any]:

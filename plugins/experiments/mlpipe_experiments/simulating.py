@@ -94,7 +94,7 @@ def _end(
         )
         for name, count in zip(plan.weights, came, strict=True):
             shift = 0.0 if name == plan.control else plan.sign * effect
-            more = _moments(plan, _shifted(plan, _drawn(pool, count, random), shift, random))
+            more = moments(plan, shifted(plan, _drawn(pool, count, random), shift, random))
             seen[name] = seen[name] + more if name in seen else more  # type: ignore[operator]
             counts[name] += int(count)
         summaries: dict[str, Summary] = {name: each.summary() for name, each in seen.items()}
@@ -109,10 +109,22 @@ def _drawn(pool: "Array", count: int, random: "np.random.Generator") -> "Array":
     return drawn
 
 
-def _shifted(
-    plan: ExperimentPlan, drawn: "Array", shift: float, random: "np.random.Generator"
+def shifted(
+    plan: ExperimentPlan,
+    drawn: "Array",
+    shift: float,
+    random: "np.random.Generator",
+    rate: float | None = None,
 ) -> "Array":
-    """Add an effect to outcomes; ones and zeros stay such."""
+    """Add an effect to outcomes; ones and zeros stay such.
+
+    Args:
+        plan: What was decided before.
+        drawn: Outcomes, of shape (units, 2): values, and what they are by.
+        shift: What is added to their mean.
+        random: Of ones and zeros, says which become others.
+        rate: Of ones and zeros, the share of ones; the plan's when left out.
+    """
     import numpy as np
 
     values, of = drawn.T
@@ -121,15 +133,19 @@ def _shifted(
     if plan.metric.kind == "continuous":
         return np.column_stack([values + shift, of])
     ones = values > 0
-    rate = plan.metric.baseline
+    rate = plan.metric.baseline if rate is None else rate
     flipped = random.random(len(ones)) < abs(shift) / (1 - rate if shift > 0 else rate)
     return np.column_stack([ones | flipped if shift > 0 else ones & ~flipped, of])
 
 
-def _moments(plan: ExperimentPlan, drawn: "Array") -> Moments | RatioMoments:
+def moments(plan: ExperimentPlan, drawn: "Array") -> Moments | RatioMoments:
+    """Take up outcomes, of shape (units, 2)."""
+    return ratio(drawn) if plan.metric.kind == "ratio" else _of(drawn[:, 0])
+
+
+def ratio(drawn: "Array") -> RatioMoments:
+    """Take up numerators and denominators, of shape (units, 2)."""
     tops, bottoms = (_of(column) for column in drawn.T)
-    if plan.metric.kind != "ratio":
-        return tops
     apart = drawn - [tops.mean, bottoms.mean]
     return RatioMoments(tops, bottoms, float((apart[:, 0] * apart[:, 1]).sum()))
 
