@@ -190,3 +190,18 @@ def test_a_recipe_is_tried_before_it_begins(tmp_path: Path) -> None:
     assert other.returncode == 2
     assert 'plans no experiment on "costs"' in other.stderr
     assert "It plans one on: prices." in other.stderr
+
+
+def test_a_password_that_a_recipe_names_is_a_secret_of_its_stage(tmp_path: Path) -> None:
+    (tmp_path / "price.py").write_text("")
+    query = "{database: 'postgresql://me@db/shop', sql: 'SELECT 1', password: SHOP_PASSWORD}"
+    recipe = f"{RECIPE.rstrip()}\n        outcomes: {query}\n"
+    (tmp_path / "prices.yaml").write_text(recipe)
+    refused = ab(tmp_path, "plan", "prices", "--recipe", "prices")
+    assert refused.returncode == 2
+    assert "with.experiment.outcomes.password" in refused.stderr
+    assert "Add secrets: [SHOP_PASSWORD]." in refused.stderr
+    stage = "uses: endpoint.deploy\n    secrets: [SHOP_PASSWORD]"
+    (tmp_path / "prices.yaml").write_text(recipe.replace("uses: endpoint.deploy", stage))
+    lines = ab(tmp_path, "plan", "prices", "--recipe", "prices").stdout.splitlines()
+    assert lines[-1] == "outcomes from postgresql://me@db/shop: SELECT 1"
