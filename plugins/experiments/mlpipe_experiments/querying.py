@@ -20,6 +20,9 @@ _BATCH = 10_000
 
 _SINCE = "since"
 
+_REACHED = "See that the database runs there, and that the secret is its password."
+_MENDED = "Mend  outcomes:  in the recipe, and give the endpoint another salt: it is the plan's."
+
 
 def rows(query: OutcomeQuery, root: Path, since: float) -> "Iterator[Row]":
     """Run a query; rows are fetched as they are taken, not all at once.
@@ -37,7 +40,9 @@ def rows(query: OutcomeQuery, root: Path, since: float) -> "Iterator[Row]":
     engine = _engine(url)
     try:
         statement = _statement(query.sql, since, origin(url))
-        with _explained(url), engine.connect() as connection:
+        with _explained(url, _REACHED):
+            connection = engine.connect()
+        with _explained(url, _MENDED), connection:
             streaming = connection.execution_options(yield_per=_BATCH)
             yield from _mappings(streaming.execute(statement), origin(url))
     finally:
@@ -46,7 +51,7 @@ def rows(query: OutcomeQuery, root: Path, since: float) -> "Iterator[Row]":
 
 def origin(url: "URL") -> str:
     """Write a URL without what may be secret."""
-    return url.set(password=None, query={}).render_as_string()
+    return url._replace(password=None).set(query={}).render_as_string()
 
 
 def _mappings(result: Any, where: str) -> "Iterator[Row]":
@@ -127,7 +132,7 @@ def _engine(url: "URL") -> "Engine":
             fix=f"Install {error.name}, or name another driver, as {url.get_backend_name()}+NAME.",
         ) from None
     except ArgumentError as error:
-        raise _refused(error, url) from None
+        raise _refused(error, url, _MENDED) from None
 
 
 def _statement(sql: str, since: float, where: str) -> "TextClause":
@@ -148,21 +153,17 @@ def _statement(sql: str, since: float, where: str) -> "TextClause":
 
 
 @contextmanager
-def _explained(url: "URL") -> Iterator[None]:
+def _explained(url: "URL", fix: str) -> Iterator[None]:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
     except SQLAlchemyError as error:
-        raise _refused(error, url) from None
+        raise _refused(error, url, fix) from None
 
 
-def _refused(error: Exception, url: "URL") -> UserError:
+def _refused(error: Exception, url: "URL", fix: str) -> UserError:
     said = str(getattr(error, "orig", None) or error).partition("(Background on")[0].strip()
     if url.password:
         said = said.replace(str(url.password), "***")
-    return UserError(
-        f"the database refuses: {said}",
-        where=origin(url),
-        fix="Where the recipe's  outcomes:  is wrong, mend it and give the endpoint another salt.",
-    )
+    return UserError(f"the database refuses: {said}", where=origin(url), fix=fix)
