@@ -15,6 +15,8 @@ ALLOWED_SKIPS = (
     "no containers here",
     "this system has no setpriv",
     "wrk is not here",
+    "PostgreSQL is not installed",
+    "PostgreSQL does not run as root",
 )
 
 
