@@ -183,10 +183,16 @@ class AwsBackend:
 
     def _model_request(self, wanted: Deployment, variant: str, model: Model) -> Mapping[str, Any]:
         """Upload a model, and write the request that makes it SageMaker's."""
-        from mlpipe_endpoint import versions
+        from mlpipe_endpoint import mlflow_model, versions
         from mlpipe_scriptmode import program_of
 
         folder = versions.ensure(self.home / wanted.name / "versions", variant, model, self.root)
+        if mlflow_model.folder_of(folder) is not None:
+            raise StageError(
+                "what MLflow saved is served on this machine only",
+                where=f"variant {variant}",
+                fix="SageMaker's images serve by a script: give the output of a training stage.",
+            )
         return awsrequests.model_request(
             wanted,
             model,

@@ -23,6 +23,8 @@ def folder_of(versions: Path, digest: str) -> Path:
 def ensure(versions: Path, variant: str, model: Model, root: Path) -> Path:
     """Give the folder of an unpacked model, unpacking its archive if need be.
 
+    A folder that MLflow saved is copied: where it is, it may be removed.
+
     Args:
         versions: Where unpacked models are.
         variant: Who wants it, for messages.
@@ -36,10 +38,10 @@ def ensure(versions: Path, variant: str, model: Model, root: Path) -> Path:
     if folder.is_dir():
         os.utime(folder)
         return folder
-    archive = Input(variant, Artifact(variant, model.digest, model.location), root).path()
-    _check(archive, variant, model)
+    given = Input(variant, Artifact(variant, model.digest, model.location), root).path()
+    _check(given, variant, model)
     versions.mkdir(parents=True, exist_ok=True)
-    _unpack(archive, folder)
+    _place(given, folder)
     return folder
 
 
@@ -53,11 +55,13 @@ def prune(versions: Path, used: Collection[str]) -> None:
 
 
 def _check(archive: Path, variant: str, model: Model) -> None:
+    if (archive / "MLmodel").is_file():
+        return
     if archive.is_dir():
         raise StageError(
-            f'input "{variant}" is a folder, not a model archive',
+            f'input "{variant}" is a folder without an MLmodel, not a model',
             where=model.location,
-            fix="Give it the output of a training stage: model.tar.gz.",
+            fix="Give it the output of a training stage, model.tar.gz, or what MLflow saved.",
         )
     algorithm, _, expected = model.digest.partition(":")
     with archive.open("rb") as file:
@@ -70,19 +74,24 @@ def _check(archive: Path, variant: str, model: Model) -> None:
         )
 
 
-def _unpack(archive: Path, folder: Path) -> None:
+def _place(given: Path, folder: Path) -> None:
+    """Unpack or copy a model beside its folder, and put it there when it is whole."""
     import mlpipe_scriptmode
 
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".unpacking-"))
+    writing = temporary / "model"
     try:
-        unpacked = mlpipe_scriptmode.unpack(archive, temporary / "model")
-        os.rename(unpacked, folder)
+        if given.is_dir():
+            shutil.copytree(given, writing)
+        else:
+            writing = mlpipe_scriptmode.unpack(given, writing)
+        os.rename(writing, folder)
     except MlpipeError:
         raise
     except Exception as error:
         raise StageError(
             f"this is no model archive: {error}",
-            where=str(archive),
+            where=str(given),
             fix="Give the endpoint the output of a training stage: model.tar.gz.",
         ) from error
     finally:

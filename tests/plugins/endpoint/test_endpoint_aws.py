@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,16 @@ def test_a_model_is_made_with_its_script_and_role(site: Site, cloud: Aws, pair: 
     assert container["Image"] == "mine:2"
     assert container["Environment"]["SAGEMAKER_PROGRAM"] == "serve.py"
     assert container["ModelDataUrl"].startswith("s3://acme-ml/mlpipe/artifacts/sha256/")
+
+
+def test_what_mlflow_saved_is_no_model_of_sagemakers(site: Site, cloud: Aws) -> None:
+    archive, inner = site.project.root / "saved.tar.gz", site.project.root / "MLmodel"
+    inner.write_text("flavors: {}")
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(inner, arcname="MLmodel")
+    with pytest.raises(StageError, match="what MLflow saved is served on this machine only"):
+        site.deploy({"champion": archive})
+    assert changes(cloud) == []
 
 
 def test_a_prebuilt_image_is_named_by_framework(site: Site, cloud: Aws, pair: Any) -> None:

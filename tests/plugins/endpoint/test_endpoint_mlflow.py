@@ -1,6 +1,7 @@
 """Models that MLflow saved, behind an endpoint."""
 
 import json
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -8,7 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import mlpipe_endpoint
+from mlpipe import Artifact, RollbackContext, Target
+from mlpipe.errors import StageError
+from mlpipe.testing import make_stage
 from mlpipe_endpoint import mlflow_model
+from mlpipe_endpoint.config import EndpointConfig
 from mlpipe_scriptmode import BadPayload, Batcher, Request
 from tests.plugins.endpoint.endpoint_project import Project, request
 
@@ -59,6 +65,29 @@ def test_it_answers_rows_tables_and_csv(port: int) -> None:
     for kind, body in bodies.items():
         answer = request(port, body=body, headers={"Content-Type": kind})
         assert (answer.status, answer.json) == (200, [0, 1])
+
+
+def test_a_folder_that_mlflow_saved_is_a_model(project: Project, saved: Path) -> None:
+    folder = project.root / "saved"
+    shutil.copytree(saved, folder)
+    model = Artifact("champion", "sha256:" + "1" * 64, "saved")
+    stage = make_stage(project.root, "deploy", inputs={"champion": model}).stage
+    config = EndpointConfig(endpoint="churn", spares=0)
+    result = mlpipe_endpoint.deploy(config=config, stage=stage)
+    shutil.rmtree(folder)  # what was released is kept
+    project.backend.stop("churn")
+    context = RollbackContext(project.root, project.root / ".mlpipe", Target(), None)
+    mlpipe_endpoint.rollback(release=result.releases[0], context=context)
+    answer = request(project.port(), body=b"[[25, 1.75], [65, 4]]")
+    assert (answer.status, answer.json) == (200, [0, 1])
+
+
+def test_another_folder_is_none(project: Project) -> None:
+    (project.root / "empty").mkdir()
+    model = Artifact("champion", "sha256:" + "1" * 64, "empty")
+    stage = make_stage(project.root, "deploy", inputs={"champion": model}).stage
+    with pytest.raises(StageError, match="is a folder without an MLmodel, not a model"):
+        mlpipe_endpoint.deploy(config=EndpointConfig(endpoint="churn"), stage=stage)
 
 
 @pytest.mark.parametrize(
