@@ -154,7 +154,8 @@ class EndpointConfig(StageConfig):
     python: dict[Name, str] = Field(
         default_factory=dict,
         description="The interpreter that an input's model runs in, as envs/old/bin/python; "
-        "mlpipe's own when left out. It needs Python 3.11 and numpy, not mlpipe.",
+        "mlpipe's own when left out. It needs Python 3.11 and numpy, not mlpipe. model: one "
+        "that is made from the requirements that MLflow saved with it.",
     )
     probe: ProbeConfig | None = Field(
         default=None, description="A request that every variant must answer before it gets traffic."

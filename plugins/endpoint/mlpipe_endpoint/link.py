@@ -211,7 +211,10 @@ class WorkerLink(asyncio.Protocol):
 async def _started(
     variant: str, model: Model, folder: Path, descriptor: int
 ) -> asyncio.subprocess.Process:
-    argv = command(model, folder, descriptor)
+    try:
+        argv = command(model, folder, descriptor)
+    except OSError as error:
+        raise ModelFailed(500, f"its environment is not there: {error}") from error
     try:
         return await asyncio.create_subprocess_exec(
             *argv,

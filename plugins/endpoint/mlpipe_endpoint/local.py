@@ -13,7 +13,7 @@ from typing import Any
 
 from mlpipe import Action
 from mlpipe.errors import StageError
-from mlpipe_endpoint import control, plan, processes, versions
+from mlpipe_endpoint import control, ownpython, plan, processes, versions
 from mlpipe_endpoint.admission import digest_of
 from mlpipe_endpoint.asking import TARGET_HEADER, Answered, Request, bearer, over_http
 from mlpipe_endpoint.state import EndpointFolder, ServerProcess
@@ -94,7 +94,9 @@ class LocalBackend:
         """
         folder = self.folder(wanted.name)
         for variant, model in wanted.variants.items():
-            versions.ensure(folder.versions, variant, model, self.root)
+            place = versions.ensure(folder.versions, variant, model, self.root)
+            if model.python == ownpython.OF_MODEL:
+                ownpython.prepare(place, variant, self.home.parent.absolute() / "environments")
         self._token(wanted)
         running = found.deployment if found is not None and found.running else None
         if running is not None and not plan.listens_elsewhere(wanted, running):

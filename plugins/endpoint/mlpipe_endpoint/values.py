@@ -14,7 +14,7 @@ class Model:
         digest: Of its ``model.tar.gz``, as ``sha256:<hex>``.
         location: Where that archive is: a path relative to the project's root, or absolute.
         python: The interpreter that it runs in: a program's name, or a path that starts from
-            the project's root; mlpipe's own when empty.
+            the project's root; ``model`` for its own, see ``ownpython``; mlpipe's when empty.
     """
 
     digest: str

@@ -82,7 +82,7 @@ def test_install_that_fails_says_why_and_leaves_nothing(project: Project, offlin
         with pytest.raises(StageError) as caught:
             project.train(USES_GREETING, name=f"try-{number}", requirements=True)
         said = str(caught.value)
-        assert said.startswith("requirements.txt: the environment to train in cannot be made")
+        assert said.startswith("requirements.txt: the environment cannot be made")
         assert "greeting==7.7" in said
         assert environments(project) == []
 
