@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from mlpipe import UserError
+from mlpipe import Target, UserError
 from mlpipe_endpoint.config import EndpointConfig
+from mlpipe_experiments import keeping
 from mlpipe_experiments.assignment import ranked
 from tests.plugins.endpoint.endpoint_project import Project, request
 
@@ -99,6 +100,10 @@ def test_other_models_begin_another_experiment(project: Project, pair: dict[str,
     ]
     project.deploy(pair, **settings)
     assert len(list((project.root / ".mlpipe" / "experiments" / "churn").iterdir())) == 2
+    begun = keeping.newest(project.root / ".mlpipe", "churn")
+    assert (begun.run, begun.stage) == ("test-run", "endpoint")  # whose observers are told of it
+    recorded = EndpointConfig(endpoint="churn").recorded(Target(), project.root)
+    assert recorded == (begun.records, begun.salt)  # where a plan for later is tried
 
 
 def test_an_experiment_waits_for_a_champion(project: Project, pair: dict[str, Path]) -> None:
