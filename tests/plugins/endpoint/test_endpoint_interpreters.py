@@ -81,7 +81,7 @@ def test_a_variant_runs_in_the_interpreter_that_the_recipe_names(
 def saved(folder: Path, *more: str) -> Path:
     """Save a model that answers where it runs, with what it needs to."""
 
-    class Place(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    class Place(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined, misc]
         def predict(self, context: object, model_input: Any) -> list[str]:
             import sys
 
