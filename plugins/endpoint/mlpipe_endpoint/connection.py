@@ -144,12 +144,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget what was not answered."""
-        self._ended = True
-        self._release(self._reading)
-        for request in self._queue:
-            self._release(request)
-        self._reading = None
-        self._queue.clear()
+        self._drop()
         self._server.left(self)
 
     def data_received(self, data: bytes) -> None:
@@ -269,8 +264,8 @@ class Connection(asyncio.Protocol):
         """
         if now >= self._stalled:
             self._transport.abort()
-        elif now < self._deadline:
-            return
+        elif now < self._deadline or self._queue:
+            return  # while something is to be answered, it is not the client who is awaited
         elif self._phase is _Phase.HEAD:
             self._refuse(_late("headers", HEADER_SECONDS))
         elif self._phase is _Phase.BODY:
@@ -364,9 +359,18 @@ class Connection(asyncio.Protocol):
             self._end()
         elif self._queue:
             self._loop.call_soon(self._start)
-        elif self._phase is _Phase.NOTHING:
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Read on: all is answered. Who is within a request has the time for it from now."""
+        if self._phase is _Phase.NOTHING:
             self._await(_Phase.NEXT, IDLE_SECONDS)
-            self._transport.resume_reading()
+        elif self._phase is _Phase.HEAD:
+            self._await(_Phase.HEAD, HEADER_SECONDS)
+        elif self._phase is _Phase.BODY:
+            self._await(_Phase.BODY, BODY_SECONDS)
+        self._transport.resume_reading()
 
     def _encoded(self, request: Request, reply: Reply, *, keep: bool) -> bytes:
         headers = "".join([f"{name}: {value}\r\n" for name, value in reply.headers.items()])
@@ -378,10 +382,18 @@ class Connection(asyncio.Protocol):
 
     def _end(self) -> None:
         """Close, but first read what is on its way: to close on that takes the answer back."""
-        self._ended = True
+        self._drop()
         self._await(_Phase.GOING, LINGER_SECONDS)
         self._transport.resume_reading()
         self._transport.write_eof()
+
+    def _drop(self) -> None:
+        """Take no more, and forget what was not answered."""
+        self._ended = True
+        for request in (self._reading, *self._queue):
+            self._release(request)
+        self._reading = None
+        self._queue.clear()
 
     def abort(self) -> None:
         """End at once."""

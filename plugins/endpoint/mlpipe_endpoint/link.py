@@ -230,4 +230,6 @@ async def _started(
 def _outcome(frame: Frame) -> Outcome:
     if frame.status != OK:
         return ModelFailed(frame.status, frame.body.decode(errors="replace"))
+    if not (frame.content_type.isascii() and frame.content_type.isprintable()):
+        return ModelFailed(500, f"it answered with the content type {frame.content_type!r}")
     return Answer(frame.body, frame.content_type)

@@ -140,6 +140,40 @@ def test_a_later_request_waits_for_the_answer_to_an_earlier_one() -> None:
     talk(scenario)
 
 
+@pytest.mark.parametrize("cut", [20, -2], ids=["headers", "body"])
+def test_a_request_that_began_while_others_waited_is_read_to_its_end(
+    cut: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HEADER_SECONDS", 0.3)
+    monkeypatch.setattr(connection, "BODY_SECONDS", 0.3)
+
+    async def scenario(echo: Echo, one: Client, server: HttpServer) -> None:
+        third = post(b"third")
+        one.writer.write(post(b"wait") + post(b"second") + third[:cut])
+        await echo.waits.wait()
+        await asyncio.sleep(1.2)  # it is not the client who is late
+        echo.waiting.pop().answer(Reply(200, b"first"))
+        assert (await one.ask(b"")).endswith(b"first")
+        assert (await one.ask(b"")).endswith(b"second")
+        assert (await one.ask(third[cut:])).endswith(b"third")
+
+    talk(scenario)
+
+
+def test_what_comes_after_the_last_request_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "LINGER_SECONDS", 0.3)
+
+    async def scenario(echo: Echo, one: Client, server: HttpServer) -> None:
+        last = post(b"wait", b"/", b"Connection: close")
+        one.writer.write(last + post(b"x" * 90))
+        await echo.waits.wait()
+        echo.waiting.pop().answer(Reply(200, b"first"))
+        assert (await one.rest()).count(b"HTTP/1.1 ") == 1
+        assert server.hold(100)
+
+    talk(scenario, held=100)
+
+
 def test_an_answer_is_given_once() -> None:
     async def scenario(echo: Echo, one: Client, server: HttpServer) -> None:
         one.writer.write(post(b"wait"))

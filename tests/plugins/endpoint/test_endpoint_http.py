@@ -80,6 +80,25 @@ def load(port: int, threads: int = 4) -> Iterator[list[Answer]]:
             worker.join()
 
 
+@pytest.mark.parametrize("kind", ["text/€", "text/plain\\r\\nX-Mine: 1"])
+def test_a_content_type_that_is_none_is_the_models_fault(project: Project, kind: str) -> None:
+    script = f"""
+        def model_fn(folder):
+            return 1
+
+        def predict_fn(rows, model):
+            return rows
+
+        def output_fn(prediction, accept):
+            return b"here", "{kind}"
+    """
+    project.deploy({"champion": project.model("red", script)}, spares=0)
+    for _ in range(2):
+        answer = request(project.port())
+        assert (answer.status, answer.headers["X-Mine"]) == (500, None)
+        assert "it answered with the content type 'text/" in answer.json["Message"]
+
+
 def test_boto3_reaches_both_variants(runtime: Any) -> None:
     for variant, name in (("champion", "red"), ("challenger", "blue")):
         answer = runtime.invoke_endpoint(
