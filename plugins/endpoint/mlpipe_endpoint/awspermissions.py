@@ -2,9 +2,8 @@
 
 from mlpipe import Permission, Target
 from mlpipe_aws import Settings, settings
+from mlpipe_aws.permissions import objects, of_containers, of_pass_role, of_store
 from mlpipe_endpoint.hostingconfig import Hosting
-
-_PASSED = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
 
 
 def to_deploy(
@@ -19,11 +18,8 @@ def to_deploy(
         probed: Whether its variants are asked something.
     """
     found = settings(target)
-    prefix = f"arn:aws:s3:::{found.bucket}/{found.prefix}"
-    only = {"StringLike": {"s3:prefix": [f"{found.prefix}/*"]}}
     permissions = [
-        Permission(("s3:GetObject", "s3:PutObject"), (f"{prefix}/*",)),
-        Permission(("s3:ListBucket",), (f"arn:aws:s3:::{found.bucket}",), condition=only),
+        *of_store(found),
         _made(found, "model", f"{name}-*", ("CreateModel", "DescribeModel")),
         _made(
             found,
@@ -39,7 +35,7 @@ def to_deploy(
                 _arn(found, kind, f"{name}*") for kind in ("endpoint", "endpoint-config", "model")
             ),
         ),
-        Permission(("iam:PassRole",), (found.role or "*",), condition=_PASSED),
+        of_pass_role(found),
         *_watching(found, name, hosting),
         *_of_containers(found, name, hosting),
     ]
@@ -81,25 +77,8 @@ def _watching(found: Settings, name: str, hosting: Hosting) -> list[Permission]:
 
 
 def _of_containers(found: Settings, name: str, hosting: Hosting) -> list[Permission]:
-    prefix = f"arn:aws:s3:::{found.bucket}/{found.prefix}"
-    logs = f"arn:aws:logs:{found.region}:*:log-group:/aws/sagemaker/*"
-    permissions = [
-        Permission(("s3:GetObject",), (f"{prefix}/*",), "job"),
-        Permission(
-            ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"), (logs,), "job"
-        ),
-        Permission(("cloudwatch:PutMetricData",), ("*",), "job"),
-        Permission(
-            (
-                "ecr:BatchCheckLayerAvailability",
-                "ecr:BatchGetImage",
-                "ecr:GetAuthorizationToken",
-                "ecr:GetDownloadUrlForLayer",
-            ),
-            ("*",),
-            "job",
-        ),
-    ]
+    permissions = [Permission(("s3:GetObject",), (objects(found),), "job"), *of_containers(found)]
     if hosting.capture is not None:
-        permissions.append(Permission(("s3:PutObject",), (f"{prefix}/captures/{name}/*",), "job"))
+        captures = objects(found, f"captures/{name}/")
+        permissions.append(Permission(("s3:PutObject",), (captures,), "job"))
     return permissions

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mlpipe_awstest import Aws
 from mlpipe_endpoint import processes
 from tests.plugins.endpoint.endpoint_project import Project
-from tests.plugins.endpoint.endpoint_sites import BUCKET
 
 
 @contextmanager
@@ -56,11 +54,3 @@ def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         project = make("project")
         project.deploy(project.pair(), traffic={"champion": 90, "challenger": 10})
         yield project
-
-
-@pytest.fixture
-def cloud(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
-    for name, value in aws.environment().items():
-        monkeypatch.setenv(name, value)
-    aws.bucket(BUCKET)
-    return aws

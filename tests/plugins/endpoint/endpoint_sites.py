@@ -13,9 +13,9 @@ from mlpipe_endpoint.asking import Request
 from mlpipe_endpoint.config import EndpointConfig
 from mlpipe_endpoint.contract import Backend
 from mlpipe_endpoint.values import Deployment
+from tests.plugins.emulated_aws import BUCKET
 from tests.plugins.endpoint.endpoint_project import Project
 
-BUCKET = "acme-ml"
 TRAFFIC = {"champion": 90, "challenger": 10}
 PROBE = {"body": [[1, 2]]}
 SETTINGS = {"region": REGION, "bucket": BUCKET, "role": ROLE}

@@ -6,7 +6,7 @@ import pytest
 
 from mlpipe import Target
 from mlpipe_awstest import Aws
-from tests.plugins.sagemaker.training_project import BUCKET, Project, aws_target
+from tests.plugins.sagemaker.training_project import Project, aws_target
 
 
 @pytest.fixture
@@ -15,15 +15,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     root.mkdir()
     monkeypatch.chdir(root)
     return Project(root)
-
-
-@pytest.fixture
-def cloud(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
-    """An emulated AWS with a bucket, which this process's clients talk to."""
-    for name, value in aws.environment().items():
-        monkeypatch.setenv(name, value)
-    aws.bucket(BUCKET)
-    return aws
 
 
 @pytest.fixture(params=["local", "aws"])

@@ -22,7 +22,8 @@ from mlpipe import StageError, Target
 from mlpipe_awstest import ROLE, Aws
 from mlpipe_sagemaker.awslogs import LogFollower
 from mlpipe_sagemaker.environment import arguments
-from tests.plugins.sagemaker.training_project import BUCKET, IMAGE, Project, aws_target, saving
+from tests.plugins.emulated_aws import BUCKET
+from tests.plugins.sagemaker.training_project import IMAGE, Project, aws_target, saving
 
 _CREATE = "CreateTrainingJob"
 

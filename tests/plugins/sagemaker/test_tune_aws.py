@@ -22,7 +22,8 @@ from mlpipe_sagemaker.awstunerequest import tuning_name
 from mlpipe_sagemaker.config import TuneConfig
 from mlpipe_sagemaker.contract import Trial, Tuned
 from mlpipe_sagemaker.training import describe
-from tests.plugins.sagemaker.training_project import BUCKET, IMAGE, Project, aws_target, saving
+from tests.plugins.emulated_aws import BUCKET
+from tests.plugins.sagemaker.training_project import IMAGE, Project, aws_target, saving
 
 _CREATE = "CreateHyperParameterTuningJob"
 _LIST = "ListTrainingJobsForHyperParameterTuningJob"

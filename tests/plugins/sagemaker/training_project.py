@@ -13,8 +13,8 @@ from mlpipe import Artifact, StageResult, Target
 from mlpipe.testing import StageProbe, make_stage
 from mlpipe_awstest import REGION, ROLE
 from mlpipe_sagemaker.config import TrainConfig, TuneConfig
+from tests.plugins.emulated_aws import BUCKET
 
-BUCKET = "acme-ml"
 #: An image whose Python is the emulator's.
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/training:1"
 
