@@ -76,22 +76,28 @@ class Aws:
         keys = [each["Key"] for page in pages for each in page.get("Contents", ())]
         return {k: s3.get_object(Bucket=bucket, Key=k)["Body"].read() for k in keys}
 
-    def fault(self, operation: str, kind: str, *, times: int = 1, seconds: float = 5.0) -> None:
+    def fault(
+        self, operation: str, kind: str, *, times: int = 1, seconds: float = 5.0, after: int = 0
+    ) -> None:
         """Let the next calls of an operation go wrong.
 
         Args:
             operation: As ``CreateTrainingJob``; ``*`` for any.
-            kind: ``throttling``, ``error500``, ``timeout`` (the answer is late), or
+            kind: ``throttling``, ``error500``, ``denied``, ``timeout`` (the answer is late), or
                 ``lost-response`` (the call takes effect, the connection breaks).
             times: How many calls.
             seconds: How late.
+            after: How many calls go well still, before.
 
         Raises:
             ValueError: There is no such kind.
         """
-        self._control(
-            "fault", {"operation": operation, "kind": kind, "times": times, "seconds": seconds}
-        )
+        given = {"operation": operation, "kind": kind, "times": times}
+        self._control("fault", {**given, "seconds": seconds, "after": after})
+
+    def heal(self) -> None:
+        """Let calls go well again."""
+        self._control("heal")
 
     def doom(self, fate: str) -> None:
         """Let something happen to the next training job, or to the next update of an endpoint.

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 from mlpipe_awstest.errors import Refused, invalid
 from mlpipe_awstest.recording import Call
 
-_KINDS = ("throttling", "error500", "timeout", "lost-response")
+_KINDS = ("throttling", "error500", "denied", "timeout", "lost-response")
 
 
 @dataclass
@@ -18,19 +18,31 @@ class Fault:
 
     Attributes:
         operation: Which; ``*`` for any.
-        kind: ``throttling``, ``error500``, ``timeout`` or ``lost-response``.
+        kind: ``throttling``, ``error500``, ``denied``, ``timeout`` or ``lost-response``.
         times: How often still.
         seconds: How late a ``timeout`` answers.
+        after: How many calls go well still, before.
     """
 
     operation: str
     kind: str
     times: int = 1
     seconds: float = 5.0
+    after: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in _KINDS:
             raise invalid(f"{self.kind} is no kind of fault; there are {', '.join(_KINDS)}")
+
+    def strikes(self, operation: str) -> bool:
+        """Count a call; tell whether it goes wrong."""
+        if self.times <= 0 or self.operation not in ("*", operation):
+            return False
+        if self.after > 0:
+            self.after -= 1
+            return False
+        self.times -= 1
+        return True
 
 
 def answer_of(fault: Fault, call: Call) -> Response | None:
@@ -39,6 +51,9 @@ def answer_of(fault: Fault, call: Call) -> Response | None:
         if call.service == "s3":
             return refusal(call, Refused("SlowDown", "Please reduce your request rate.", 503))
         return refusal(call, Refused("ThrottlingException", "Rate exceeded"))
+    if fault.kind == "denied":
+        code = "AccessDenied" if call.service == "s3" else "AccessDeniedException"
+        return refusal(call, Refused(code, f"You may not perform {call.operation}.", 403))
     if fault.kind == "error500":
         code = "InternalError" if call.service == "s3" else "InternalFailure"
         return refusal(call, Refused(code, "We encountered an internal error.", 500))

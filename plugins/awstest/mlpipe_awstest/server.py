@@ -67,8 +67,7 @@ class Application:
         with self._lock:
             self.calls.append(call)
             for fault in self.faults:
-                if fault.times > 0 and fault.operation in ("*", call.operation):
-                    fault.times -= 1
+                if fault.strikes(call.operation):
                     return fault
         return None
 
@@ -112,6 +111,7 @@ class Application:
         given = request.get_json(silent=True) or {}
         commands: Mapping[str, Callable[..., Any]] = {
             "fault": lambda **given: self.faults.append(Fault(**given)),
+            "heal": self.faults.clear,
             "fate": self.sagemaker.doom,
             "image": self.sagemaker.image,
             "reset": self._reset,

@@ -101,8 +101,10 @@ class AwsBackend:
             )
         there = self._settled(wanted.name)
         for step in self._planner.steps(wanted, there):
+            if step.call == "update_endpoint":
+                self._record_verified(wanted.name, there)
             if step.call in ("create_endpoint", "update_endpoint"):
-                self._record(wanted)
+                self._record(wanted, config_name(wanted, self.settings))
             self._call(step, wanted)
             if step.waits:
                 self._wait(wanted, step)
@@ -237,13 +239,18 @@ class AwsBackend:
                 f"SageMaker has no such image: {error}", where="with.hosting.framework"
             ) from error
 
-    def _record(self, wanted: Deployment) -> None:
+    def _record_verified(self, name: str, there: There | None) -> None:
+        """Keep what serves, with its weights of now, before unproven models take its traffic."""
+        found = self._look.found(name, there)
+        if there is not None and found is not None and found.verified:
+            self._record(found.deployment, there.config)
+
+    def _record(self, deployment: Deployment, config: str) -> None:
         """Keep what a configuration serves; the endpoint is described by it."""
-        place = self._look.record_key(wanted.name, config_name(wanted, self.settings))
+        place = self._look.record_key(deployment.name, config)
+        body = json.dumps(deployment.to_json()).encode()
         with failing("what is deployed cannot be recorded", f"s3://{self.settings.bucket}"):
-            self._look.store.s3.put_object(
-                Bucket=self.settings.bucket, Key=place, Body=json.dumps(wanted.to_json()).encode()
-            )
+            self._look.store.s3.put_object(Bucket=self.settings.bucket, Key=place, Body=body)
 
     def _call(self, step: Step, wanted: Deployment) -> None:
         request = step.request()

@@ -111,7 +111,8 @@ class Describer:
         said = from_tags(there.tags)
         now = replace(now, weights=weights, **{**said, "declared": said["declared"] or weights})
         running = there.status in _ANSWERING
-        return Found(now, running, there.tags.get(VERIFIED) == there.config)
+        verified = there.settled and there.tags.get(VERIFIED) == there.config
+        return Found(now, running, verified)
 
     def recorded(self, name: str, config: str) -> Deployment:
         """Give the deployment that a configuration was made for."""

@@ -99,7 +99,7 @@ def promote(
     from mlpipe_endpoint import promoting, views
 
     place = _of(name, target)
-    found = views.found(place.backend, name)
+    found = promoting.standing(place.backend, views.found(place.backend, name))
     _show(promoting.promote(place.root, found, variant))
 
 

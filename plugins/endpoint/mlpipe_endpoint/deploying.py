@@ -75,23 +75,28 @@ def _put_in_service(backend: Backend, wanted: Deployment, probe: Probe | None) -
     before = backend.verified(wanted.name)
     for action in backend.actions(wanted, found):
         print(action.summary, flush=True)
-    backend.apply(wanted, found, probe)
+    try:
+        backend.apply(wanted, found, probe)
+    except StageError:
+        if found is not None and not found.verified:  # what serves, nobody has probed
+            _put_back(backend, wanted.name, before)
+        raise
     now = _read_back(backend, wanted)
     try:
         backend.check(now, probe)
     except StageError:
-        _put_back(backend, now, before)
+        _put_back(backend, now.name, before)
         raise
     backend.confirm(now.name)
     return _result(now, backend.address(now))
 
 
-def _put_back(backend: Backend, now: Deployment, before: Deployment | None) -> None:
-    """Serve again what was served before, where models that fail the probe have its traffic."""
+def _put_back(backend: Backend, name: str, before: Deployment | None) -> None:
+    """Serve again what last answered the probe, where models that may not have its traffic."""
     if before is not None:
         print("what was in service is put back", flush=True)
-        backend.apply(before, backend.describe(now.name), None)
-        backend.confirm(now.name)
+        backend.apply(before, backend.describe(name), None)
+        backend.confirm(name)
 
 
 def _read_back(backend: Backend, wanted: Deployment) -> Deployment:

@@ -8,10 +8,21 @@ from pathlib import Path
 import mlpipe
 from mlpipe import Release, Serving, UserError
 from mlpipe.errors import StageError
+from mlpipe_endpoint.contract import Backend
 from mlpipe_endpoint.deploying import KIND
 from mlpipe_endpoint.values import Deployment, Found
 from mlpipe_experiments import keeping
 from mlpipe_experiments.keeping import Ending, Experiment
+
+
+def standing(backend: Backend, found: Found) -> Found:
+    """Give what a promotion starts from.
+
+    That is not what serves where a deploy was killed before it had asked new models its probe:
+    then it is what last answered, so that the promotion takes the others out of service.
+    """
+    before = None if found.verified else backend.verified(found.deployment.name)
+    return found if before is None else replace(found, deployment=before)
 
 
 def promote(root: Path, found: Found, variant: str = "") -> Serving:
@@ -34,15 +45,15 @@ def promote(root: Path, found: Found, variant: str = "") -> Serving:
             f'endpoint "{now.name}" has no variant "{winner}"',
             fix=f"Its variants: {', '.join(now.variants)}.",
         )
-    promoted = _promoted(now, winner, _incumbent(experiment, now, winner))
-    if promoted == now and found.verified:
+    promotion = promoted(now, winner, _incumbent(experiment, now, winner))
+    if promotion == now and found.verified:
         raise UserError(
             f'"{winner}" has all traffic of endpoint "{now.name}" already',
             fix=f"The way back: mlpipe rollback {KIND}/{now.name}",
         )
     if experiment is not None:
         experiment.end(Ending(time.time(), "stopped", None, f"{winner} was promoted meanwhile"))
-    return mlpipe.promote(Release(KIND, now.name, promoted.payload()), root)
+    return mlpipe.promote(Release(KIND, now.name, promotion.payload()), root)
 
 
 def _experiment(root: Path, now: Deployment) -> Experiment | None:
@@ -82,7 +93,8 @@ def _most(weights: Mapping[str, float], winner: str) -> str | None:
     return max(others, key=lambda name: weights[name], default=None)
 
 
-def _promoted(now: Deployment, winner: str, incumbent: str | None) -> Deployment:
+def promoted(now: Deployment, winner: str, incumbent: str | None) -> Deployment:
+    """Give a deployment with all traffic at one variant, which takes another one's place."""
     weights = dict.fromkeys(now.weights, 0.0)
     weights[winner] = sum(now.weights.values())
     replaced = now.replaced if incumbent is None else {incumbent: winner}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import mlpipe_endpoint
-from mlpipe import Action, RollbackContext, StageResult, Target
+from mlpipe import Action, Release, RollbackContext, StageResult, Target
 from mlpipe.testing import make_stage
 from mlpipe_awstest import REGION, ROLE
 from mlpipe_endpoint import places
@@ -49,9 +49,12 @@ class Site:
         return list(mlpipe_endpoint.preview(config=self.config(**settings), stage=probe.stage))
 
     def rollback(self, result: StageResult) -> StageResult:
+        return self.put(result.releases[0])
+
+    def put(self, release: Release) -> StageResult:
         root = self.project.root
         context = RollbackContext(root, root / ".mlpipe", self.target, None)
-        return mlpipe_endpoint.rollback(release=result.releases[0], context=context)
+        return mlpipe_endpoint.rollback(release=release, context=context)
 
     def now(self) -> Deployment:
         found = self.backend.describe("churn")

@@ -8,14 +8,11 @@ from typing import Any
 
 import pytest
 
-from mlpipe import MlpipeError, UserError
+from mlpipe import UserError
 from mlpipe.errors import StageError
-from mlpipe.testing import make_stage
 from mlpipe_awstest import ROLE, Aws
-from mlpipe_endpoint import plan
 from mlpipe_endpoint.aws import AwsBackend
 from mlpipe_endpoint.awssweeping import orphans
-from mlpipe_endpoint.wanted import wanted_of
 from tests.plugins.endpoint.endpoint_project import Project
 from tests.plugins.endpoint.endpoint_sites import PROBE, TRAFFIC, Site, at_sagemaker
 
@@ -241,35 +238,6 @@ def test_old_descriptions_are_no_failure(site: Site, cloud: Aws, pair: dict[str,
     pair["challenger"] = site.project.model("green")
     site.deploy(pair, traffic=TRAFFIC)
     assert site.answer("challenger") == b'["green"]'
-
-
-def test_a_bad_model_that_a_killed_deploy_left_in_service_is_replaced(
-    site: Site, cloud: Aws, pair: dict[str, Path]
-) -> None:
-    settings: dict[str, Any] = {"traffic": TRAFFIC, "probe": PROBE}
-    site.deploy(pair, **settings)
-    script = """
-        def model_fn(folder):
-            return 1
-
-        def predict_fn(rows, model):
-            raise ValueError("not me")
-    """
-    bad = {**pair, "challenger": site.project.model("bad", script)}
-    # All that a deploy does until its first probe, of which a killed one does no more.
-    backend, config = site.backend, site.config(**settings)
-    stage = make_stage(site.project.root, "deploy", inputs=bad, target=site.target).stage
-    found = backend.describe("churn")
-    wanted = plan.settle(wanted_of(config, stage, found), found)
-    backend.apply(wanted, found, None)
-    with pytest.raises(MlpipeError, match="not me"):
-        site.answer("challenger")
-    for _ in range(2):
-        with pytest.raises(StageError, match='variant "challenger" does not answer the probe'):
-            site.deploy(bad, **settings)
-        assert site.answer("challenger") == b'["blue"]'
-        assert site.now().weights == TRAFFIC
-    assert site.plan(pair, **settings) == []
 
 
 def test_a_variant_that_fails_the_probe_is_told(site: Site, pair: dict[str, Path]) -> None:
