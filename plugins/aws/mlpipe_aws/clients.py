@@ -32,7 +32,7 @@ def client(settings: Settings, service: str) -> Any:
     config = Config(
         retries={"mode": "standard", "total_max_attempts": attempts},
         connect_timeout=10,
-        read_timeout=60,
+        read_timeout=settings.read_timeout,
         user_agent_extra="mlpipe",
     )
     try:

@@ -27,6 +27,7 @@ class Settings(BaseModel):
         security_groups: of it.
         network_isolation: Whether jobs have no network.
         encrypt_traffic: Whether traffic between a job's instances is encrypted.
+        read_timeout: Seconds that AWS may take to answer a call, before it is tried again.
         prices: A price table of the project's own, by its path.
     """
 
@@ -44,6 +45,7 @@ class Settings(BaseModel):
     security_groups: tuple[str, ...] = Field(default=(), max_length=5)
     network_isolation: bool = False
     encrypt_traffic: bool = False
+    read_timeout: float = Field(default=60, gt=0, le=600)
     prices: str | None = None
 
     @model_validator(mode="after")

@@ -1,47 +1,30 @@
 """SageMaker's operations on models, endpoint configurations and endpoints, which really serve."""
 
 import random
-import struct
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from typing import Any
 
+from mlpipe_awstest.capturing import Captured, keep
 from mlpipe_awstest.cloud import ACCOUNT, Cloud
+from mlpipe_awstest.endpoints import Endpoint
 from mlpipe_awstest.errors import Refused, invalid, not_found
 from mlpipe_awstest.kept import Kept, arn_of, tags_in
-from mlpipe_awstest.variants import Unhealthy, Variant, start
+from mlpipe_awstest.variants import Unhealthy, Variant, drawn, retain, start, summaries
 
 Answer = dict[str, Any]
 FATES = ("update-fails", "stale")
 #: How many descriptions are old after an update, where it is so fated.
 _STALE = 3
+_INFERENCE = "X-Amzn-Sagemaker-Inference-Id"
 _UNHEALTHY = (
     "The primary container for production variant {} did not pass the ping health check. "
     "Please check CloudWatch logs for this endpoint."
 )
-
-
-@dataclass
-class Endpoint:
-    """An endpoint.
-
-    Attributes:
-        name: Its name.
-        config: Of its configuration.
-        status: As SageMaker calls it.
-        variants: Those that serve.
-        failure: Why it, or its last update, failed.
-    """
-
-    name: str
-    config: str
-    status: str = "Creating"
-    variants: dict[str, Variant] = field(default_factory=dict)
-    failure: str = ""
-    made: float = field(default_factory=time.time)
-    changed: float = field(default_factory=time.time)
 
 
 @dataclass
@@ -86,7 +69,7 @@ class Hosting:
     def reset(self) -> None:
         """End all endpoints, forget everything."""
         with self._lock:
-            ended = [each for found in self._endpoints.values() for each in found.variants.values()]
+            ended = [each for found in self._endpoints.values() for each in found.all]
             self._endpoints.clear()
             self._kept.clear()
             self._fates.clear()
@@ -111,15 +94,23 @@ class Hosting:
 
     def _begin(self, made: Endpoint) -> None:
         try:
-            made.variants = self._start(made.config)
+            made.variants, made.shadows = self._start(made.config)
         except Unhealthy as error:
             made.failure, made.status = str(error), "Failed"
             return
         made.status = "InService"
 
-    def _start(self, config: str) -> dict[str, Variant]:
+    def _start(self, config: str) -> tuple[dict[str, Variant], dict[str, Variant]]:
+        """Start a configuration's variants; give those that answer, and its shadows."""
+        wanted = self._kept.find("endpoint-config", config)
+        shadows = wanted.get("ShadowProductionVariants", ())
+        started = self._started([*wanted["ProductionVariants"], *shadows])
+        apart = {each["VariantName"]: started.pop(each["VariantName"]) for each in shadows}
+        return started, apart
+
+    def _started(self, wanted: Sequence[Any]) -> dict[str, Variant]:
         started: dict[str, Variant] = {}
-        for asked in self._kept.find("endpoint-config", config)["ProductionVariants"]:
+        for asked in wanted:
             name = asked["VariantName"]
             with self._lock:
                 self._made += 1
@@ -151,7 +142,7 @@ class Hosting:
     def _change(self, found: Endpoint, request: Any, fails: bool) -> None:
         """Start the new variants, and switch; else all stays as it was, and is in service."""
         try:
-            variants = {} if fails else self._start(request["EndpointConfigName"])
+            started = ({}, {}) if fails else self._start(request["EndpointConfigName"])
         except Unhealthy as error:
             found.failure, found.status = str(error), "InService"
             return
@@ -160,11 +151,12 @@ class Hosting:
             found.status = "InService"
             return
         if request.get("RetainAllVariantProperties"):
-            _retain(found.variants, variants, request)
-        before, found.variants = found.variants, variants
+            retain(found.variants, started[0], request)
+        before = found.all
+        found.variants, found.shadows = started
         found.config, found.changed = request["EndpointConfigName"], time.time()
         found.status = "InService"
-        for variant in before.values():
+        for variant in before:
             variant.stop()
 
     def _weigh(self, request: Any) -> Answer:
@@ -191,7 +183,7 @@ class Hosting:
                 raise invalid(f'Cannot delete in-progress endpoint "{found.name}".')
             del self._endpoints[found.name]
             self.tags.pop(arn_of("endpoint", found.name), None)
-        for variant in found.variants.values():
+        for variant in found.all:
             variant.stop()
         return {}
 
@@ -212,22 +204,13 @@ class Hosting:
         return self._stale.pop() if self._stale else self._describe(found)
 
     def _describe(self, found: Endpoint) -> Answer:
-        variants = [
-            {
-                "VariantName": name,
-                "CurrentWeight": _single(each.weight),
-                "DesiredWeight": _single(each.weight),
-                "CurrentInstanceCount": each.count,
-                "DesiredInstanceCount": each.count,
-            }
-            for name, each in found.variants.items()
-        ]
         return {
             "EndpointName": found.name,
             "EndpointArn": arn_of("endpoint", found.name),
             "EndpointConfigName": found.config,
             "EndpointStatus": found.status,
-            "ProductionVariants": variants or None,
+            "ProductionVariants": summaries(found.variants),
+            "ShadowProductionVariants": summaries(found.shadows),
             "FailureReason": found.failure or None,
             "CreationTime": found.made,
             "LastModifiedTime": found.changed,
@@ -257,11 +240,15 @@ class Hosting:
         found = self._endpoints.get(name)
         if found is None or not found.variants:
             raise Refused("ValidationError", f"Endpoint {name} of account {ACCOUNT} not found.")
-        variant = headers.get("X-Amzn-Sagemaker-Target-Variant") or _drawn(found.variants)
+        variant = headers.get("X-Amzn-Sagemaker-Target-Variant") or drawn(found.variants)
         if variant not in found.variants:
             raise Refused("ValidationError", f"Variant {variant} not found for Request")
-        sent = {n: headers[n] for n in ("Content-Type", "Accept") if n in headers}
+        sent = {n: headers[n] for n in ("Content-Type", "Accept", _INFERENCE) if n in headers}
+        for name_of, shadow in found.shadows.items():
+            if random.random() * found.variants[variant].weight < shadow.weight:  # noqa: S311
+                self._copy(found, name_of, body, sent)
         status, answer, kind = found.variants[variant].invoke(body, sent)
+        self._capture(found, variant, sent, body, (status, answer, kind))
         said = {"x-Amzn-Invoked-Production-Variant": variant, "Content-Type": kind}
         if status == 200:
             return status, answer, said
@@ -273,26 +260,27 @@ class Hosting:
             424,
         )
 
+    def _copy(self, found: Endpoint, shadow: str, body: bytes, sent: Mapping[str, str]) -> None:
+        """Ask a shadow too, without waiting for it."""
 
-def _single(weight: float) -> float:
-    """Give a number as SageMaker keeps it, in single precision."""
-    kept: float = struct.unpack("f", struct.pack("f", weight))[0]
-    return kept
+        def ask() -> None:
+            with suppress(OSError, HTTPException):  # it was stopped meanwhile
+                answered = found.shadows[shadow].invoke(body, sent)
+                self._capture(found, shadow, sent, body, answered)
 
+        threading.Thread(target=ask, daemon=True).start()
 
-def _retain(
-    before: Mapping[str, Variant], after: Mapping[str, Variant], request: Mapping[str, Any]
-) -> None:
-    left_out = {
-        each["VariantPropertyType"] for each in request.get("ExcludeRetainedVariantProperties", ())
-    }
-    for name in before.keys() & after.keys():
-        if "DesiredWeight" not in left_out:
-            after[name].weight = before[name].weight
-        if "DesiredInstanceCount" not in left_out:
-            after[name].count = before[name].count
-
-
-def _drawn(variants: Mapping[str, Variant]) -> str:
-    weights = [each.weight for each in variants.values()]
-    return random.choices(list(variants), weights)[0]  # noqa: S311 - nothing secret depends on it
+    def _capture(
+        self,
+        found: Endpoint,
+        variant: str,
+        sent: Mapping[str, str],
+        body: bytes,
+        answered: tuple[int, bytes, str],
+    ) -> None:
+        config = self._kept.find("endpoint-config", found.config)
+        if capture := config.get("DataCaptureConfig"):
+            kinds = (sent.get("Content-Type", ""), answered[2])
+            inference = sent.get(_INFERENCE, "")
+            captured = Captured(found.name, variant, (body, answered[1]), kinds, inference)
+            keep(self.cloud, capture, captured)

@@ -59,7 +59,10 @@ class Kept:
         return {f"{what}Arn": arn_of(kind, name)}
 
     def _make_config(self, request: Any) -> Answer:
-        variants = request["ProductionVariants"]
+        shadows = request.get("ShadowProductionVariants", [])
+        if shadows and (len(shadows), len(request["ProductionVariants"])) != (1, 1):
+            raise invalid("With a shadow variant there is one, and one production variant.")
+        variants = [*request["ProductionVariants"], *shadows]
         for variant in variants:
             self.find("model", variant["ModelName"])
             if ("ServerlessConfig" in variant) == ("InstanceType" in variant):

@@ -1,6 +1,8 @@
 """Variants of emulated endpoints: a process each, which really serves its model."""
 
 import http.client
+import random
+import struct
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -90,3 +92,43 @@ def start(
     return Variant(
         process, int(port), asked["InitialVariantWeight"], asked.get("InitialInstanceCount", 1)
     )
+
+
+def summaries(variants: Mapping[str, Variant]) -> list[dict[str, Any]] | None:
+    """Describe variants as SageMaker does; ``None`` where there are none."""
+    return [
+        {
+            "VariantName": name,
+            "CurrentWeight": _single(each.weight),
+            "DesiredWeight": _single(each.weight),
+            "CurrentInstanceCount": each.count,
+            "DesiredInstanceCount": each.count,
+        }
+        for name, each in variants.items()
+    ] or None
+
+
+def _single(weight: float) -> float:
+    """Give a number as SageMaker keeps it, in single precision."""
+    kept: float = struct.unpack("f", struct.pack("f", weight))[0]
+    return kept
+
+
+def retain(
+    before: Mapping[str, Variant], after: Mapping[str, Variant], request: Mapping[str, Any]
+) -> None:
+    """Give new variants the weights and counts of old ones, as a request asks."""
+    left_out = {
+        each["VariantPropertyType"] for each in request.get("ExcludeRetainedVariantProperties", ())
+    }
+    for name in before.keys() & after.keys():
+        if "DesiredWeight" not in left_out:
+            after[name].weight = before[name].weight
+        if "DesiredInstanceCount" not in left_out:
+            after[name].count = before[name].count
+
+
+def drawn(variants: Mapping[str, Variant]) -> str:
+    """Draw the variant that answers a request."""
+    weights = [each.weight for each in variants.values()]
+    return random.choices(list(variants), weights)[0]  # noqa: S311 - nothing secret depends on it

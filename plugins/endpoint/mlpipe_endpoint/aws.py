@@ -3,6 +3,7 @@
 import fcntl
 import json
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,9 +18,10 @@ from mlpipe_aws.clients import missing
 from mlpipe_endpoint import awsrequests
 from mlpipe_endpoint.asking import TARGET_HEADER, Answered, Request
 from mlpipe_endpoint.awsdescribing import Describer, There
-from mlpipe_endpoint.awsnames import VERIFIED, config_name, listed
+from mlpipe_endpoint.awsnames import ASKED, VERIFIED, config_name, listed
+from mlpipe_endpoint.awsoutcomes import failed, has, is_repeated, once
 from mlpipe_endpoint.awsplan import Planner, Step
-from mlpipe_endpoint.values import Deployment, Found, Model, Probe, near
+from mlpipe_endpoint.values import Deployment, Found, Model, Probe
 
 #: Seconds that an endpoint may take for a change, beyond what its rollout waits.
 _LONGEST = 3600.0
@@ -110,10 +112,13 @@ class AwsBackend:
                 self._wait(wanted, step)
 
     def check(self, deployment: Deployment, probe: Probe | None) -> None:
-        """Ask each variant the probe. That it is in service, SageMaker has found by its ping."""
+        """Ask each variant the probe. That it is in service, SageMaker has found by its ping.
+
+        Nobody can ask a shadow.
+        """
         if probe is None:
             return
-        for variant in deployment.variants:
+        for variant in deployment.answering:
             with failing(f'variant "{variant}" does not answer the probe', deployment.name):
                 answer = self.invoke(deployment.name, probe, variant)
             if answer["InvokedProductionVariant"] != variant:
@@ -136,7 +141,9 @@ class AwsBackend:
     def invoke(self, name: str, probe: Probe, variant: str = "") -> dict[str, Any]:
         """Send a request; give what boto3 gives."""
         runtime = self._look.client("sagemaker-runtime")
-        target = {"TargetVariant": variant} if variant else {}
+        # What names a variant is no traffic; SageMaker captures it, so that it is marked.
+        named = {"TargetVariant": variant, "InferenceId": f"{ASKED}{uuid.uuid4()}"}
+        target = named if variant else {}
         return dict(
             runtime.invoke_endpoint(
                 EndpointName=name,
@@ -166,10 +173,9 @@ class AwsBackend:
             StageError: The endpoint is not there, or refuses them.
         """
         self._settled(name)
-        with failing("the weights cannot be changed", name):
-            self._look.sagemaker.update_endpoint_weights_and_capacities(
-                **awsrequests.weights_request(name, weights)
-            )
+        request = awsrequests.weights_request(name, weights)
+        with failing("the weights cannot be changed", name), once("in-progress"):
+            self._look.sagemaker.update_endpoint_weights_and_capacities(**request)
         there = self._settled(name)
         return dict(there.weights) if there is not None else {}
 
@@ -177,7 +183,7 @@ class AwsBackend:
         """Delete an endpoint; its models and configurations stay, for the next deploy or ``gc``."""
         if self._settled(name) is None:
             return False
-        with failing("the endpoint cannot be deleted", name):
+        with failing("the endpoint cannot be deleted", name), once("Could not find"):
             self._look.sagemaker.delete_endpoint(EndpointName=name)
         return True
 
@@ -263,8 +269,18 @@ class AwsBackend:
             except ClientError as error:
                 # Names are by content: what exists is the same, made by a run that was killed or
                 # by a call whose answer was lost.
-                if "already existing" not in str(error):
+                made = "already existing" in str(error)
+                if not made and not (step.waits and self._has_taken(error, wanted)):
                     raise
+
+    def _has_taken(self, error: Exception, wanted: Deployment) -> bool:
+        """Tell whether a change is refused since an attempt before has made it, or is about to."""
+        if not is_repeated(error):
+            return False
+        there = self._look.there(wanted.name)
+        if there is None:
+            return False
+        return not there.settled or there.config == config_name(wanted, self.settings)
 
     def _settled(self, name: str) -> There | None:
         """Wait until nothing is being changed; give the endpoint."""
@@ -294,30 +310,10 @@ class AwsBackend:
         begun, pause = time.monotonic(), _PAUSES[0]
         while True:
             there = self._settled(wanted.name)
-            if there is not None and _has(there, config, wanted):
+            if there is not None and has(there, config, wanted):
                 return
             old = there is not None and there.status == "InService" and not there.failure
             if not old or time.monotonic() - begun > _STALE:
-                raise _failed(wanted, there)
+                raise failed(wanted, there)
             time.sleep(pause)
             pause = min(pause * 1.5, _PAUSES[1])
-
-
-def _has(there: There, config: str, wanted: Deployment) -> bool:
-    if there.status != "InService":
-        return False
-    if config:
-        return there.config == config
-    return near(there.weights, wanted.weights)
-
-
-def _failed(wanted: Deployment, there: There | None) -> StageError:
-    if there is None:
-        return StageError("the endpoint is gone", where=wanted.name)
-    serving = "what was in service still is" if there.status == "InService" else there.status
-    reason = there.failure or f"SageMaker does not say why; it has {there.config}"
-    return StageError(
-        f"{reason}\n   {serving}",
-        where=f"endpoint {wanted.name}",
-        fix=f"Its log: aws logs tail /aws/sagemaker/Endpoints/{wanted.name}",
-    )

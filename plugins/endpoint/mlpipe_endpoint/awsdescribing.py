@@ -1,7 +1,7 @@
 """What SageMaker has of an endpoint, by read-only calls."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from mlpipe.errors import StageError
 from mlpipe_aws import Settings, Store, client, failing
 from mlpipe_endpoint.awsnames import OWNER, VERIFIED, from_tags
-from mlpipe_endpoint.values import Deployment, Found
+from mlpipe_endpoint.values import Deployment, Found, near
 
 #: In these states an endpoint answers.
 _ANSWERING = ("InService", "Updating", "SystemUpdating", "RollingBack")
@@ -22,7 +22,8 @@ class There:
     Attributes:
         status: As SageMaker calls it.
         config: Its configuration's name.
-        weights: As they are now, by variant.
+        weights: As they are now, by variant that answers.
+        shadows: The same of those that answer nobody.
         failure: What SageMaker says of what went wrong last.
         tags: Of the endpoint.
         arn: Its own.
@@ -31,6 +32,7 @@ class There:
     status: str
     config: str
     weights: Mapping[str, float]
+    shadows: Mapping[str, float]
     failure: str
     tags: Mapping[str, str]
     arn: str
@@ -80,11 +82,11 @@ class Describer:
         found = self.described("endpoint", EndpointName=name)
         if found is None:
             return None
-        variants = found.get("ProductionVariants") or ()
         return There(
             status=found["EndpointStatus"],
             config=found["EndpointConfigName"],
-            weights={each["VariantName"]: _plain(each["CurrentWeight"]) for each in variants},
+            weights=_weights(found.get("ProductionVariants") or ()),
+            shadows=_weights(found.get("ShadowProductionVariants") or ()),
             failure=str(found.get("FailureReason") or ""),
             tags=self.tags(found["EndpointArn"]),
             arn=found["EndpointArn"],
@@ -110,6 +112,7 @@ class Describer:
         }
         said = from_tags(there.tags)
         now = replace(now, weights=weights, **{**said, "declared": said["declared"] or weights})
+        now = replace(now, shadow=_shadow(there, now))
         running = there.status in _ANSWERING
         verified = there.settled and there.tags.get(VERIFIED) == there.config
         return Found(now, running, verified)
@@ -144,6 +147,17 @@ class Describer:
         with failing("tags cannot be read", arn):
             pages = self.sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn)
             return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+
+
+def _weights(variants: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    return {each["VariantName"]: _plain(each["CurrentWeight"]) for each in variants}
+
+
+def _shadow(there: There, recorded: Deployment) -> Mapping[str, float]:
+    """Give which share of the requests shadows get: as recorded, if that is so."""
+    whole = sum(there.weights.values()) or 1.0
+    shares = {name: _plain(weight / whole) for name, weight in there.shadows.items()}
+    return recorded.shadow if near(shares, recorded.shadow) else shares
 
 
 def _plain(weight: float) -> float:

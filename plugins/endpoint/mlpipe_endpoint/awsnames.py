@@ -14,6 +14,8 @@ OWNER = "mlpipe:endpoint"
 SALT, DECLARED, REPLACED, VERIFIED = (
     f"mlpipe:{name}" for name in ("salt", "declared", "replaced", "verified")
 )
+#: What ids of requests begin with that mlpipe itself sends: they are no traffic.
+ASKED = "mlpipe-"
 _LONGEST = 50
 
 
@@ -26,12 +28,19 @@ def model_name(deployment: Deployment, model: Model, settings: Settings) -> str:
 def config_name(deployment: Deployment, settings: Settings) -> str:
     """Name the configuration that a deployment would be created with."""
     models = {n: model_name(deployment, m, settings) for n, m in deployment.variants.items()}
-    return _named(deployment.name, [models, dict(deployment.weights), dict(deployment.hosting)])
+    content = [models, dict(deployment.weights), dict(deployment.hosting)]
+    shadow = [dict(deployment.shadow)] if deployment.shadow else []
+    return _named(deployment.name, content + shadow)
 
 
 def alarm_name(endpoint: str, variant: str, what: str) -> str:
     """Name an alarm of a variant's."""
     return f"mlpipe-{endpoint}-{variant}-{what}"
+
+
+def captures_prefix(settings: Settings, endpoint: str) -> str:
+    """Give the prefix, in the bucket, of what SageMaker captures of an endpoint."""
+    return f"{settings.prefix}/captures/{endpoint}"
 
 
 def _named(endpoint: str, content: Any) -> str:

@@ -70,7 +70,7 @@ class Planner:
     def _in_place(self, wanted: Deployment, there: There, now: Deployment) -> Iterator[Step]:
         """Change what needs no new configuration."""
         if not near(wanted.weights, now.weights):
-            request = awsrequests.weights_request(wanted.name, wanted.weights)
+            request = awsrequests.weights_request(wanted.name, wanted.answering)
             yield Step(
                 Action(
                     "update",
@@ -111,7 +111,7 @@ class Planner:
         name = config_name(wanted, self.settings)
         if self.look.described("endpoint_config", EndpointConfigName=name) is None:
             yield Step(
-                Action("create", f"endpoint config {name}", shares(wanted.weights)),
+                Action("create", f"endpoint config {name}", _said(wanted)),
                 "sagemaker",
                 "create_endpoint_config",
                 lambda: awsrequests.config_request(wanted, self.settings),
@@ -150,7 +150,7 @@ class Planner:
         scaling = awsrequests.hosting_of(wanted).autoscaling
         if scaling is None:
             return
-        for variant in wanted.variants:
+        for variant in wanted.answering:
             bounds, policy = awsrequests.scaling_requests(wanted, scaling, variant)
             subject = f"scaling of {variant}"
             detail = f"{scaling.least} to {scaling.most} instances"
@@ -187,4 +187,10 @@ def _same_content(wanted: Deployment, now: Deployment) -> bool:
         replaced=wanted.replaced,
     )
     digests = [{n: m.digest for n, m in each.variants.items()} for each in (wanted, there)]
-    return digests[0] == digests[1] and dict(wanted.hosting) == dict(there.hosting)
+    same = dict(wanted.hosting) == dict(there.hosting) and near(wanted.shadow, there.shadow)
+    return digests[0] == digests[1] and same
+
+
+def _said(wanted: Deployment) -> str:
+    shadow = f", shadow {shares(wanted.shadow)}" if wanted.shadow else ""
+    return f"{shares(wanted.answering)}{shadow}"

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlpipe_aws import Settings
-from mlpipe_endpoint.awsnames import OWNER, alarm_name, config_name, listed, model_name
+from mlpipe_endpoint.awsnames import (
+    OWNER,
+    alarm_name,
+    captures_prefix,
+    config_name,
+    listed,
+    model_name,
+)
 from mlpipe_endpoint.hostingconfig import Autoscaling, Hosting, Rollout
 from mlpipe_endpoint.values import Deployment, Model
 
@@ -51,20 +58,22 @@ def model_request(
 def config_request(deployment: Deployment, settings: Settings) -> dict[str, Any]:
     """Write CreateEndpointConfig."""
     hosting = hosting_of(deployment)
-    variants = [
-        {
-            "VariantName": name,
-            "ModelName": model_name(deployment, model, settings),
-            "InitialVariantWeight": float(deployment.weights[name]),
-            **_capacity(hosting),
-        }
-        for name, model in deployment.variants.items()
-    ]
+
+    def variant(name: str, weight: float) -> dict[str, Any]:
+        model = model_name(deployment, deployment.variants[name], settings)
+        said = {"VariantName": name, "ModelName": model, "InitialVariantWeight": float(weight)}
+        return {**said, **_capacity(hosting)}
+
     request: dict[str, Any] = {
         "EndpointConfigName": config_name(deployment, settings),
-        "ProductionVariants": variants,
+        "ProductionVariants": [variant(n, w) for n, w in deployment.answering.items()],
         "Tags": own_tags(deployment, settings),
     }
+    if deployment.shadow:
+        # SageMaker copies the part of the requests that one weight is of the other.
+        whole = sum(deployment.answering.values())
+        shadows = [variant(name, whole * share) for name, share in deployment.shadow.items()]
+        request["ShadowProductionVariants"] = shadows
     if settings.kms_key and hosting.serverless is None:
         request["KmsKeyId"] = settings.kms_key
     if hosting.capture is not None:
@@ -84,7 +93,7 @@ def _capture(name: str, share: float, settings: Settings) -> dict[str, Any]:
     return {
         "EnableCapture": True,
         "InitialSamplingPercentage": max(1, round(100 * share)),
-        "DestinationS3Uri": f"s3://{settings.bucket}/{settings.prefix}/captures/{name}",
+        "DestinationS3Uri": f"s3://{settings.bucket}/{captures_prefix(settings, name)}",
         "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
         "CaptureContentTypeHeader": {
             "CsvContentTypes": ["text/csv"],

@@ -62,7 +62,9 @@ def _models(look: Describer, configs: set[str]) -> Iterator[Orphan]:
     used = {
         variant["ModelName"]
         for config in configs
-        for variant in describe(EndpointConfigName=config)["ProductionVariants"]
+        for found in (describe(EndpointConfigName=config),)
+        for kind in ("ProductionVariants", "ShadowProductionVariants")
+        for variant in found.get(kind) or ()
     }
     for page in look.sagemaker.get_paginator("list_models").paginate():
         for each in page["Models"]:

@@ -83,6 +83,11 @@ class Deployment:
         """The salt with which keys are assigned."""
         return self.salt or self.name
 
+    @property
+    def answering(self) -> dict[str, float]:
+        """The weights of the variants that answer: all but the shadows."""
+        return {name: w for name, w in self.weights.items() if name not in self.shadow}
+
     def to_json(self) -> dict[str, Any]:
         """Give this as JSON values."""
         return {

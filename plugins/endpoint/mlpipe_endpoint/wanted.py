@@ -64,11 +64,7 @@ def _hosting(config: EndpointConfig, stage: Stage, variants: int) -> Mapping[str
         return {}
     where = f"stages.{stage.name}.with.hosting"
     if config.shadow:
-        raise StageError(
-            "shadow variants are this machine's only, so far",
-            where=f"stages.{stage.name}.with.shadow",
-            fix="Leave them out for this target.",
-        )
+        _check_sequence(config, variants, f"stages.{stage.name}.with.shadow")
     if config.hosting is None:
         raise StageError(
             "is missing: what SageMaker serves the models with",
@@ -82,6 +78,26 @@ def _hosting(config: EndpointConfig, stage: Stage, variants: int) -> Mapping[str
             fix="Give instances instead, or one model.",
         )
     return config.hosting.model_dump(mode="json", exclude_none=True)
+
+
+def _check_sequence(config: EndpointConfig, variants: int, where: str) -> None:
+    """Refuse a shadow beside several variants, which SageMaker cannot have.
+
+    Raises:
+        StageError: There is more than one of either.
+    """
+    if variants - len(config.shadow) > 1 or config.experiment is not None:
+        raise StageError(
+            "SageMaker has a shadow beside one variant only, not beside an experiment",
+            where=where,
+            fix="First run the shadow; then take it out and give its model traffic.",
+        )
+    if len(config.shadow) > 1:
+        raise StageError(
+            f"SageMaker has one shadow only, not {len(config.shadow)}",
+            where=where,
+            fix=f"Keep one of {', '.join(config.shadow)}.",
+        )
 
 
 def _incumbent(name: str, given: Mapping[str, Model], found: Found | None) -> Model | None:

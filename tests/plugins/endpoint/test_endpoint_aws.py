@@ -217,6 +217,28 @@ def test_passing_faults_are_outlasted(
     assert site.answer("champion") == b'["red"]'
 
 
+def test_calls_whose_answers_are_late_are_made_once(
+    cloud: Aws, project: Project, pair: dict[str, Path]
+) -> None:
+    """They take effect; the client stops waiting, and sends them again."""
+    site = at_sagemaker(project, read_timeout=1)
+    for operation in ("CreateModel", "CreateEndpointConfig", "CreateEndpoint", "DescribeEndpoint"):
+        cloud.fault(operation, "timeout", seconds=1.5)
+    site.deploy(pair, traffic=TRAFFIC, probe=PROBE)
+    assert len(cloud.client("sagemaker").list_models()["Models"]) == 2
+    pair["challenger"] = project.model("green")
+    changing = ("UpdateEndpoint", "InvokeEndpoint", "AddTags", "PutObject")
+    for operation in (*changing, "UpdateEndpointWeightsAndCapacities", "DeleteEndpoint"):
+        cloud.fault(operation, "timeout", seconds=1.5)
+    site.deploy(pair, traffic=TRAFFIC, probe=PROBE)
+    assert site.answer("challenger") == b'["green"]'
+    assert site.plan(pair, traffic=TRAFFIC, probe=PROBE) == []
+    assert len(cloud.client("sagemaker").list_endpoint_configs()["EndpointConfigs"]) == 2
+    assert site.backend.weigh("churn", {"challenger": 50.0})["challenger"] == 50
+    assert site.backend.stop("churn")
+    assert site.backend.describe("churn") is None
+
+
 def test_an_update_that_is_led_back_is_a_failure(
     site: Site, cloud: Aws, pair: dict[str, Path]
 ) -> None:
