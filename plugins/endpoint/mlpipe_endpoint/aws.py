@@ -14,10 +14,10 @@ from typing import Any
 from mlpipe import Action, Artifact, Input
 from mlpipe.errors import StageError
 from mlpipe_aws import Settings, failing, passing
-from mlpipe_aws.clients import missing
 from mlpipe_endpoint import awsrequests
 from mlpipe_endpoint.asking import TARGET_HEADER, Answered, Request
 from mlpipe_endpoint.awsdescribing import Describer, There
+from mlpipe_endpoint.awsimages import image_of
 from mlpipe_endpoint.awsnames import ASKED, VERIFIED, config_name, listed
 from mlpipe_endpoint.awsoutcomes import failed, has, is_repeated, once
 from mlpipe_endpoint.awsplan import Planner, Step
@@ -172,7 +172,13 @@ class AwsBackend:
         Raises:
             StageError: The endpoint is not there, or refuses them.
         """
-        self._settled(name)
+        there = self._settled(name)
+        for shadow in (weights.keys() & there.shadows.keys()) if there is not None else ():
+            raise StageError(
+                f'"{shadow}" is a shadow variant, whose weight is its share of copies',
+                where=f"endpoint {name}",
+                fix=f"Promote it: mlpipe endpoint promote {name} {shadow}; or change the recipe.",
+            )
         request = awsrequests.weights_request(name, weights)
         with failing("the weights cannot be changed", name), once("in-progress"):
             self._look.sagemaker.update_endpoint_weights_and_capacities(**request)
@@ -205,7 +211,7 @@ class AwsBackend:
             wanted,
             model,
             self.settings,
-            self._image(wanted),
+            image_of(awsrequests.hosting_of(wanted), self.settings.region),
             self._uploaded(variant, model),
             program_of(folder),
         )
@@ -220,30 +226,6 @@ class AwsBackend:
             return place
         path = Input(variant, Artifact(variant, model.digest, model.location), self.root).path()
         return store.put(path, model.digest, _ARCHIVE)
-
-    def _image(self, wanted: Deployment) -> str:
-        hosting = awsrequests.hosting_of(wanted)
-        if hosting.framework is None:
-            return str(hosting.image)
-        try:
-            from sagemaker.core import image_uris
-        except ImportError as error:
-            raise missing("sagemaker") from error
-        try:
-            return str(
-                image_uris.retrieve(
-                    framework=hosting.framework.name,
-                    version=hosting.framework.version,
-                    py_version=hosting.framework.python,
-                    region=self.settings.region,
-                    instance_type=hosting.instance,
-                    image_scope="inference",
-                )
-            )
-        except (ValueError, KeyError) as error:
-            raise StageError(
-                f"SageMaker has no such image: {error}", where="with.hosting.framework"
-            ) from error
 
     def _record_verified(self, name: str, there: There | None) -> None:
         """Keep what serves, with its weights of now, before unproven models take its traffic."""

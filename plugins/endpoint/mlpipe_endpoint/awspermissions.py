@@ -42,6 +42,18 @@ def to_deploy(
     return tuple(permissions)
 
 
+def to_monitor(target: Target, name: str) -> tuple[Permission, ...]:
+    """To read what SageMaker captured of an endpoint, and to ask it the baseline.
+
+    Args:
+        target: Of type ``aws``.
+        name: The endpoint's.
+    """
+    found = settings(target)
+    looks = ("DescribeEndpoint", "InvokeEndpoint", "ListTags")
+    return (*of_store(found), _made(found, "endpoint", name, looks))
+
+
 def _changing(*, probed: bool) -> tuple[str, ...]:
     names = (
         "CreateEndpoint",

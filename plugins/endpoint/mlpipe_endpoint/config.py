@@ -261,6 +261,14 @@ class MonitorConfig(StageConfig):
         default="classification", description="What the labels are."
     )
 
+    def permissions(self, target: Target, inputs: Mapping[str, str]) -> tuple[Permission, ...]:
+        """What reading captures and asking the endpoint takes."""
+        if target.type != "aws":
+            return ()
+        from mlpipe_endpoint.awspermissions import to_monitor
+
+        return to_monitor(target, self.endpoint)
+
     def declares(self, inputs: Mapping[str, str]) -> Declares:
         """The page, and the metrics for gates."""
         if tuple(inputs) != ("baseline",):

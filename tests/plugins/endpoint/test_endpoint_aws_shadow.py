@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from mlpipe import Release
 from mlpipe.errors import StageError
 from mlpipe_awstest import Aws
+from mlpipe_endpoint import deploying, promoting
 from mlpipe_endpoint.aws import AwsBackend
 from mlpipe_endpoint.awssweeping import orphans
 from tests.plugins.emulated_aws import BUCKET
@@ -58,6 +60,16 @@ def test_a_shadow_is_deployed_changed_and_given_traffic(
     assert site.now().shadow == {"challenger": 0.25}
     site.deploy(pair, traffic=TRAFFIC, probe=PROBE)  # first the shadow, then the experiment
     assert (site.now().shadow, site.now().weights) == ({}, TRAFFIC)
+    assert site.answer("challenger") == b'["blue"]'
+
+
+def test_a_shadow_is_promoted_and_not_weighed(site: Site, pair: dict[str, Path]) -> None:
+    site.deploy(pair, **SHADOW)
+    with pytest.raises(StageError, match='"challenger" is a shadow variant'):
+        site.backend.weigh("churn", {"challenger": 1.0})
+    promoted = promoting.promoted(site.now(), "challenger", "champion")
+    site.put(Release(deploying.KIND, "churn", promoted.payload()))
+    assert (site.now().weights, site.now().shadow) == ({"champion": 0, "challenger": 2}, {})
     assert site.answer("challenger") == b'["blue"]'
 
 

@@ -37,11 +37,16 @@ def read(path: Path, columns: Sequence[str], rows: int) -> Captured:
         columns: The features' names, in the order in which requests have them.
         rows: How many rows at most.
     """
+    return of_lines(_lines(path, rows), columns, rows)
+
+
+def of_lines(lines: Iterable[str], columns: Sequence[str], rows: int) -> Captured:
+    """Read captures, one a line, the newest last; see ``read``."""
     import pandas as pd
 
     found: deque[tuple[list[Any], Any, str]] = deque(maxlen=rows)
     unreadable = 0
-    for line in _lines(path, rows):
+    for line in lines:
         capture = json.loads(line)
         if capture.get("shadow"):
             continue  # the same request as that of the variant that answered

@@ -10,6 +10,7 @@ from mlpipe.errors import MlpipeError, StageError
 from mlpipe_endpoint import places
 from mlpipe_endpoint.asking import TARGET_HEADER, Request
 from mlpipe_endpoint.config import MonitorConfig
+from mlpipe_endpoint.contract import Backend
 from mlpipe_endpoint.monitoring import captures, drift, pages, quality
 from mlpipe_endpoint.monitoring.captures import Captured
 
@@ -28,15 +29,7 @@ def monitor(config: MonitorConfig, stage: Stage) -> StageResult:
     """
     where = f"stages.{stage.name}"
     baseline = _baseline(config, stage, where)
-    place = places.Place(stage.root, places.LOCAL)
-    if config.endpoint not in place.names():
-        raise StageError(
-            f'there is no endpoint "{config.endpoint}" on this machine',
-            where=f"{where}.with.endpoint",
-            fix="Deploy it first, with  capture:  above 0.",
-        )
-    path = stage.root / ".mlpipe" / "endpoints" / config.endpoint / "captures.jsonl"
-    found = captures.read(path, list(baseline.columns), config.rows)
+    found = _captured(config, stage, list(baseline.columns), where)
     enough = len(found.features) >= config.least
     drifts = drift.compare(baseline, found.features, config.effect, config.alpha) if enough else []
     answers = _answers(config, stage, baseline, found) if enough else []
@@ -56,6 +49,41 @@ def monitor(config: MonitorConfig, stage: Stage) -> StageResult:
         },
         summary=_summary(found, drifted, enough=enough),
     )
+
+
+def _captured(config: MonitorConfig, stage: Stage, columns: Sequence[str], where: str) -> Captured:
+    if stage.target.type == places.AWS:
+        return _captured_at_sagemaker(config, stage, columns, where)
+    if config.endpoint not in places.Place(stage.root, places.LOCAL).names():
+        raise StageError(
+            f'there is no endpoint "{config.endpoint}" on this machine',
+            where=f"{where}.with.endpoint",
+            fix="Deploy it first, with  capture:  above 0.",
+        )
+    path = stage.root / ".mlpipe" / "endpoints" / config.endpoint / "captures.jsonl"
+    return captures.read(path, columns, config.rows)
+
+
+def _captured_at_sagemaker(
+    config: MonitorConfig, stage: Stage, columns: Sequence[str], where: str
+) -> Captured:
+    from mlpipe_aws import settings
+    from mlpipe_endpoint.monitoring import bucket
+
+    there = _backend(stage).describe(config.endpoint)
+    if there is None:
+        raise StageError(
+            f'there is no endpoint "{config.endpoint}" at SageMaker',
+            where=f"{where}.with.endpoint",
+            fix="Deploy it first, with  hosting: {capture: …}  above 0.",
+        )
+    return bucket.read(settings(stage.target), there.deployment, columns, config.rows)
+
+
+def _backend(stage: Stage) -> Backend:
+    if stage.target.type != places.AWS:
+        return places.Place(stage.root, places.LOCAL).backend
+    return places.backend(stage.target, stage.root, stage.state_dir)
 
 
 def _summary(found: Captured, drifted: Sequence[str], *, enough: bool) -> str:
@@ -103,7 +131,7 @@ def _answers(
 
 def _predict(config: MonitorConfig, stage: Stage, rows: "pd.DataFrame") -> list[Any] | None:
     """Ask the variant with the most traffic."""
-    backend = places.Place(stage.root, places.LOCAL).backend
+    backend = _backend(stage)
     there = backend.describe(config.endpoint)
     if there is None or not there.running:
         print("the endpoint does not run: its answers are not compared", flush=True)
