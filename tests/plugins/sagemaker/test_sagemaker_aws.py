@@ -429,14 +429,16 @@ def asked_names(cloud: Aws) -> list[str]:
 
 
 @pytest.mark.parametrize("package", ["boto3", "sagemaker"])
-def test_what_is_not_installed_is_named(project: Project, cloud: Aws, package: str) -> None:
+def test_what_is_not_installed_is_named(
+    project: Project, cloud: Aws, package: str, repository: Path
+) -> None:
     code = f"""
         import sys
         from pathlib import Path
         sys.modules["{package}"] = None  # as where it is not installed
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        sys.path.insert(0, {str(repository)!r})
         from mlpipe import StageError
-        from training_project import Project, aws_target, saving
+        from tests.plugins.sagemaker.training_project import Project, aws_target, saving
         try:
             Project(Path.cwd()).train(saving(""), target=aws_target())
         except StageError as error:
