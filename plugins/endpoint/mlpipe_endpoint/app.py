@@ -5,9 +5,9 @@ import random
 import orjson
 
 from mlpipe_endpoint.admission import is_shown, too_many, unauthorized
-from mlpipe_endpoint.connection import Request
 from mlpipe_endpoint.identifiers import request_id
 from mlpipe_endpoint.invoking import Desk, Invoking
+from mlpipe_endpoint.messages import Request
 from mlpipe_endpoint.openapi import document
 from mlpipe_endpoint.replies import Reply, refusal
 from mlpipe_endpoint.service import Service

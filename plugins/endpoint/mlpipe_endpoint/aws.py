@@ -143,14 +143,13 @@ class AwsBackend:
         runtime = self._look.client("sagemaker-runtime")
         # What names a variant is no traffic; SageMaker captures it, so that it is marked.
         named = {"TargetVariant": variant, "InferenceId": f"{ASKED}{uuid.uuid4()}"}
-        target = named if variant else {}
         return dict(
             runtime.invoke_endpoint(
                 EndpointName=name,
                 Body=probe.body,
                 ContentType=probe.content_type,
                 Accept=probe.accept,
-                **target,
+                **(named if variant else {}),
             )
         )
 

@@ -9,13 +9,21 @@ import asyncio
 import enum
 import math
 from collections import deque
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol, cast
-from urllib.parse import unquote_to_bytes
+from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 
 from mlpipe_endpoint import logs
+from mlpipe_endpoint.messages import (
+    HEADER_LIMIT,
+    TOO_LARGE,
+    Request,
+    encoded,
+    headers_too_long,
+    late,
+    path_of,
+    too_large,
+)
 from mlpipe_endpoint.replies import Reply, refusal
 
 if TYPE_CHECKING:
@@ -23,8 +31,6 @@ if TYPE_CHECKING:
 
 #: Seconds that a client may take to send a request's line and headers.
 HEADER_SECONDS = 10.0
-#: Bytes that they may have.
-HEADER_LIMIT = 64 * 1024
 #: Seconds that a client may take to send a request's body.
 BODY_SECONDS = 60.0
 #: Seconds that a connection is kept between requests.
@@ -35,61 +41,6 @@ STALL_SECONDS = 60.0
 LINGER_SECONDS = 2.0
 #: Bytes around the parts of a body, for each of its own: one-byte parts have five.
 _FRAMING = 16
-
-_STATUS = {each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n" for each in HTTPStatus}
-
-
-class Request:
-    """A request, and who waits for the answer.
-
-    Attributes:
-        method: As ``POST``.
-        path: Decoded, without the query.
-        headers: By name in lower case; of several by one name the last.
-        body: The bytes.
-    """
-
-    __slots__ = ("_connection", "body", "chunks", "headers", "keep", "method", "path", "refusal",
-                 "size")  # fmt: skip
-
-    def __init__(
-        self, connection: "Connection", method: str, path: str, headers: dict[str, str]
-    ) -> None:
-        self._connection = connection
-        self.method = method
-        self.path = path
-        self.headers = headers
-        self.body = b""
-        #: For the connection: what has arrived, its bytes, and whether another may follow.
-        self.chunks: list[bytes] = []
-        self.size = 0
-        self.keep = False
-        self.refusal: Reply | None = None
-
-    def answer(self, reply: Reply) -> None:
-        """Send the answer, once; nowhere where the client is gone."""
-        self._connection.answer(self, reply)
-
-
-class Handler(Protocol):
-    """Who answers requests."""
-
-    @property
-    def body_limit(self) -> int:
-        """How many bytes a body may have now."""
-        ...
-
-    def admit(self, request: Request) -> Reply | None:
-        """Refuse a request by its line and headers, or do not."""
-        ...
-
-    def handle(self, request: Request) -> None:
-        """Have ``request.answer`` called, now or later."""
-        ...
-
-    def refused(self, reply: Reply) -> Reply:
-        """Note a request that was not handled; give the answer to it as it is to be sent."""
-        ...
 
 
 class _Phase(enum.Enum):
@@ -201,7 +152,7 @@ class Connection(asyncio.Protocol):
             return
         self._await(_Phase.BODY, BODY_SECONDS)
         method = self._parser.get_method().decode()
-        request = Request(self, method, _path(self._url), self._headers)
+        request = Request(self, method, path_of(self._url), self._headers)
         self._reading = request
         if self._overhead > HEADER_LIMIT:
             request.refusal = headers_too_long()
@@ -231,8 +182,8 @@ class Connection(asyncio.Protocol):
         request.keep = self._parser.should_keep_alive()
         chunks = request.chunks
         request.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        if request.refusal is not None and request.refusal.status == _TOO_LARGE:
-            request.refusal = _too_large(request.size, self._handler.body_limit)
+        if request.refusal is not None and request.refusal.status == TOO_LARGE:
+            request.refusal = too_large(request.size, self._handler.body_limit)
         self._await(_Phase.NOTHING, math.inf)
         self._enqueue(request)
 
@@ -267,9 +218,9 @@ class Connection(asyncio.Protocol):
         elif now < self._deadline or self._queue:
             return  # while something is to be answered, it is not the client who is awaited
         elif self._phase is _Phase.HEAD:
-            self._refuse(_late("headers", HEADER_SECONDS))
+            self._refuse(late("headers", HEADER_SECONDS))
         elif self._phase is _Phase.BODY:
-            self._refuse(_late("body", BODY_SECONDS))
+            self._refuse(late("body", BODY_SECONDS))
         else:
             self._transport.abort()
 
@@ -293,7 +244,7 @@ class Connection(asyncio.Protocol):
         announced = request.headers.get("content-length", "")
         limit = self._handler.body_limit
         if request.refusal is None and announced.isdecimal() and int(announced) > limit:
-            request.refusal = _too_large(int(announced), limit)
+            request.refusal = too_large(int(announced), limit)
         if request.refusal is not None:
             self._refuse(request.refusal)
         elif not self._queue:
@@ -304,7 +255,7 @@ class Connection(asyncio.Protocol):
         self._server.release(kept)
         request.chunks.clear()
         if request.size > self._handler.body_limit:
-            request.refusal = Reply(_TOO_LARGE, b"")  # written when all of it was counted
+            request.refusal = Reply(TOO_LARGE, b"")  # written when all of it was counted
         else:
             request.refusal = self._server.too_much()
 
@@ -354,7 +305,7 @@ class Connection(asyncio.Protocol):
         self._queue.popleft()
         self._release(request)
         keep = request.keep and not self._finishing
-        self._transport.write(self._encoded(request, reply, keep=keep))
+        self._transport.write(encoded(request, reply, self._server.date, keep=keep))
         if not keep:
             self._end()
         elif self._queue:
@@ -371,14 +322,6 @@ class Connection(asyncio.Protocol):
         elif self._phase is _Phase.BODY:
             self._await(_Phase.BODY, BODY_SECONDS)
         self._transport.resume_reading()
-
-    def _encoded(self, request: Request, reply: Reply, *, keep: bool) -> bytes:
-        headers = "".join([f"{name}: {value}\r\n" for name, value in reply.headers.items()])
-        kept = "" if keep else "Connection: close\r\n"
-        size = f"Content-Length: {len(reply.body)}\r\n"
-        date = f"Date: {self._server.date}\r\n\r\n"
-        head = f"{_STATUS[reply.status]}{headers}{size}{kept}{date}".encode("latin-1")
-        return head if request.method == "HEAD" else head + reply.body
 
     def _end(self) -> None:
         """Close, but first read what is on its way: to close on that takes the answer back."""
@@ -404,33 +347,3 @@ class Connection(asyncio.Protocol):
         self._finishing = True
         if self._reading is None and not self._queue:
             self._transport.close()
-
-
-#: Stands for the refusal of a body that is still being counted.
-_TOO_LARGE = 413
-
-
-def headers_too_long() -> Reply:
-    """Refuse a request whose headers are too long."""
-    said = f"The headers are longer than {HEADER_LIMIT} bytes"
-    return refusal(431, "RequestHeaderFieldsTooLarge", said)
-
-
-def _too_large(size: int, limit: int) -> Reply:
-    said = f"The body has {size} bytes, at most {limit} allowed"
-    return refusal(_TOO_LARGE, "RequestEntityTooLarge", said)
-
-
-def _late(what: str, seconds: float) -> Reply:
-    said = f"The {what} did not arrive within {seconds:g} s"
-    return refusal(408, "RequestTimeout", said)
-
-
-def _path(url: bytes) -> str:
-    """Give the path of a request's target, which may be a whole address."""
-    if b"?" in url or not url.startswith(b"/"):
-        try:
-            url = httptools.parse_url(url).path or b"/"
-        except httptools.HttpParserInvalidURLError:
-            return ""
-    return (unquote_to_bytes(url) if b"%" in url else url).decode(errors="replace")

@@ -5,9 +5,9 @@ import random
 import time
 from functools import partial
 
-from mlpipe_endpoint.connection import Request
 from mlpipe_endpoint.hosting import Host
 from mlpipe_endpoint.link import OK, Answer, ModelFailed
+from mlpipe_endpoint.messages import Request
 from mlpipe_endpoint.metrics import Metrics
 from mlpipe_endpoint.records import Capture, Invocation, Then, is_drawn
 from mlpipe_endpoint.replies import KEY_HEADER, Reply, model_failure, refusal, success

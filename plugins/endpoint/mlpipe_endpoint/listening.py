@@ -4,7 +4,8 @@ import asyncio
 import socket
 from email.utils import formatdate
 
-from mlpipe_endpoint.connection import Connection, Handler
+from mlpipe_endpoint.connection import Connection
+from mlpipe_endpoint.messages import Handler
 from mlpipe_endpoint.replies import Reply, refusal
 
 #: Bytes of requests that are being read, or wait for their answer.

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlpipe import UserError
-from mlpipe_experiments.moments import Moments, RatioMoments, Summary
+from mlpipe_experiments.moments import Moments, RatioMoments
 from mlpipe_experiments.plan import ERROR_RATE, LATENCY, ExperimentPlan
 from mlpipe_experiments.planned import Traffic
 from mlpipe_experiments.planning import size
 from mlpipe_experiments.simulating import LEAST, moments, ratio, shifted
+from mlpipe_experiments.tallying import summarised
 from mlpipe_experiments.verdict import Observed, decide
 
 if TYPE_CHECKING:
@@ -194,9 +195,4 @@ class _Tally:
             self._guarded[name][variant] += ratio(units[:, [column, 2]])
 
     def observed(self) -> Observed:
-        guardrails: dict[str, dict[str, Summary]] = {
-            metric: {name: each.summary() for name, each in seen.items()}
-            for metric, seen in self._guarded.items()
-        }
-        outcomes = {name: each.summary() for name, each in self._outcomes.items()}
-        return Observed(dict(self._counts), outcomes, guardrails)
+        return summarised(self._counts, self._outcomes, self._guarded)

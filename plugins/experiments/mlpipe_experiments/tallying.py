@@ -1,6 +1,6 @@
 """From units to what the tests see of them, at any look."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlpipe_experiments.joining import Unit
@@ -65,12 +65,7 @@ class Tally:
 
     def observed(self) -> Observed:
         """Give what the tests see of all units so far."""
-        guardrails: dict[str, dict[str, Summary]] = {
-            metric: {name: each.summary() for name, each in seen.items()}
-            for metric, seen in self._guarded.items()
-        }
-        outcomes = {name: each.summary() for name, each in self._outcomes.items()}
-        return Observed(dict(self._counts), outcomes, guardrails)
+        return summarised(self._counts, self._outcomes, self._guarded)
 
 
 def observe(plan: ExperimentPlan, units: Iterable[Unit]) -> Observed:
@@ -103,3 +98,22 @@ def _requests(metric: str, units: Iterable[Unit]) -> RatioMoments:
     return RatioMoments.of(
         (each.failed if metric == ERROR_RATE else each.slow, each.requests) for each in units
     )
+
+
+def summarised(
+    counts: Mapping[str, int],
+    outcomes: Mapping[str, Moments | RatioMoments],
+    guarded: Mapping[str, Mapping[str, Moments | RatioMoments]],
+) -> Observed:
+    """Give what the tests see of sums over units.
+
+    Args:
+        counts: How many units each variant has.
+        outcomes: Each variant's.
+        guarded: The same of each guardrail's metric.
+    """
+    guardrails: dict[str, dict[str, Summary]] = {
+        metric: {name: each.summary() for name, each in seen.items()}
+        for metric, seen in guarded.items()
+    }
+    return Observed(dict(counts), {n: each.summary() for n, each in outcomes.items()}, guardrails)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from mlpipe_endpoint import connection
-from mlpipe_endpoint.connection import Request
 from mlpipe_endpoint.listening import HttpServer
+from mlpipe_endpoint.messages import Request
 from mlpipe_endpoint.replies import Reply, refusal
 
 
