@@ -63,6 +63,9 @@ class Release:
         plugin: Who deployed it, and so who rolls back. Filled in by the ledger.
         run: The run that made it. Filled in by the ledger.
         created: Unix time in seconds. Filled in by the ledger.
+        version: Of what was released, where several releases may be of one, as a service whose
+            settings changed. Without a label, the ledger names the first one by it, the others
+            ``<version>+<n>``. It is not kept.
     """
 
     kind: str
@@ -72,6 +75,7 @@ class Release:
     plugin: str = ""
     run: str = ""
     created: float = 0.0
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,11 +55,12 @@ class Releases:
     ) -> tuple[Release, bool]:
         """Record a release and that it is in service, durably.
 
-        Recording the same release again (same label and payload) changes nothing, so that a
-        stage that is repeated after a crash makes no second one.
+        Recording the same release again (same label or version, and payload) makes no second one,
+        so that a stage may be repeated after a crash. One that another followed is in service
+        again.
 
         Returns:
-            The release as recorded, with its label, and whether it is new.
+            The release as recorded, with its label, and whether it went into service.
 
         Raises:
             UserError: The label stands for another payload.
@@ -68,7 +69,10 @@ class Releases:
         with self._database.transaction(durable=True):
             known = self._same(release, payload, run)
             if known is not None:
-                return known, False
+                again = self.current(known.kind, known.name) != known
+                if again:
+                    self.in_service(known, run=run, origin="deploy")
+                return known, again
             facts = {"name": target.name, "type": target.type, "settings": dict(target.settings)}
             given = replace(release, plugin=plugin, run=run)
             made = self._insert(given, json.dumps(facts), json.dumps(secrets))
@@ -130,7 +134,7 @@ class Releases:
 
     def _insert(self, release: Release, target: str, secrets: str) -> Release:
         label = release.label or self._next_label(release)
-        made = replace(release, label=label, created=time.time())
+        made = replace(release, label=label, created=time.time(), version="")
         self._database.write(
             "INSERT INTO releases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             made.kind,
@@ -155,12 +159,29 @@ class Releases:
                     fix="A release is never changed: give this one another label.",
                 )
             return known
-        newest = self.current(release.kind, release.name)
-        if newest is None or newest.run != run:
-            return None
-        return newest if json.dumps(newest.payload, sort_keys=True) == payload else None
+        if release.version:
+            alike = self._of_version(release)
+        else:
+            newest = self.current(release.kind, release.name)
+            alike = [newest] if newest is not None and newest.run == run else []
+        return next(
+            (each for each in alike if json.dumps(each.payload, sort_keys=True) == payload), None
+        )
+
+    def _of_version(self, release: Release) -> list[Release]:
+        """List the releases of a version, the oldest first."""
+        rows = self._database.rows(
+            f"SELECT {_COLUMNS} FROM releases WHERE kind = ? AND name = ? ORDER BY created",
+            release.kind,
+            release.name,
+        )
+        known = [_release(row) for row in rows]
+        return [each for each in known if each.label.partition("+")[0] == release.version]
 
     def _next_label(self, release: Release) -> str:
+        if release.version:
+            before = len(self._of_version(release))
+            return f"{release.version}+{before + 1}" if before else release.version
         row = self._database.row(
             "SELECT count(*) FROM releases WHERE kind = ? AND name = ?", release.kind, release.name
         )

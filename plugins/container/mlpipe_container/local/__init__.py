@@ -1,0 +1,1 @@
+"""Services on this machine: containers behind a port that stays."""
