@@ -184,7 +184,12 @@ class PushConfig(StageConfig):
 class Probe(_Block):
     """What a new container is asked before it gets requests."""
 
-    path: str = Field(default="/", pattern=r"^/\S*$", description="Answers 200 to 399 when well.")
+    path: str = Field(
+        default="",
+        pattern=r"^(/\S*)?$",
+        description="Answers 200 to 399 when well. When left out, the image's HEALTHCHECK is "
+        "asked, or else only whether it listens.",
+    )
     timeout: Duration = Field(default=60.0, description="How long it may take to become well.")
 
 
@@ -224,11 +229,7 @@ class DeployConfig(StageConfig):
         default=(), description="Secrets that are variables of the containers."
     )
     resources: Resources = Resources()
-    probe: Probe | None = Field(
-        default=None,
-        description="Asked before a container gets requests. When left out, the image's "
-        "HEALTHCHECK is, or else only whether it listens.",
-    )
+    probe: Probe = Field(default=Probe(), description="Asked before a container gets requests.")
     grace: Duration = Field(
         default=30.0, description="How long requests may take that the old containers still have."
     )

@@ -79,7 +79,6 @@ class Service:
 
 def wanted(config: DeployConfig, stage: Stage) -> Service:
     """Give the service that a recipe asks for."""
-    probe = config.probe
     return Service(
         name=config.service,
         image=stage.inputs["image"].uri(),
@@ -91,8 +90,8 @@ def wanted(config: DeployConfig, stage: Stage) -> Service:
         secrets=tuple(sorted(config.secrets)),
         cpus=config.resources.cpus,
         memory=config.resources.memory,
-        probe=probe.path if probe else "",
-        patience=probe.timeout if probe else 60.0,
+        probe=config.probe.path,
+        patience=config.probe.timeout,
         grace=config.grace,
         network=config.network,
         engine=config.engine or "",

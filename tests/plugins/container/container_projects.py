@@ -95,7 +95,8 @@ class Project:
     def _deploying(
         self, image: Artifact, secrets: Mapping[str, str] | None, **settings: Any
     ) -> tuple[DeployConfig, Stage]:
-        given = {"service": "scorer", "network": "host", "secrets": sorted(secrets or ())}
+        names = settings.pop("names", sorted(secrets or ()))
+        given = {"service": "scorer", "network": "host", "secrets": names}
         config = DeployConfig.model_validate({**given, **settings})
         return config, self.stage("deploy", inputs={"image": image}, secrets=secrets)
 
