@@ -70,10 +70,15 @@ class Balancer:
             )
             runner = web.ServerRunner(server)
             await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", self._wanted["port"]).start()
-            self._say()
-            await ended.wait()
-            await runner.cleanup()
+            try:
+                await web.TCPSite(runner, "127.0.0.1", self._wanted["port"]).start()
+                self._say()
+                await ended.wait()
+            except OSError as error:
+                self._say(error=str(error.strerror))
+                return
+            finally:
+                await runner.cleanup()
         (self._folder / "serving.json").unlink(missing_ok=True)
 
     def _read(self) -> None:
@@ -81,8 +86,9 @@ class Balancer:
         if self._session is not None:
             self._say()
 
-    def _say(self) -> None:
+    def _say(self, **more: str) -> None:
         facts = {
+            **more,
             "pid": os.getpid(),
             "port": self._wanted["port"],
             "sequence": self._wanted["sequence"],

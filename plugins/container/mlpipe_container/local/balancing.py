@@ -34,7 +34,7 @@ class Balancing:
 
     def serving(self) -> dict[str, Any] | None:
         """Give what it says that it does; ``None`` where it does not run."""
-        facts = _read(self.folder / "serving.json")
+        facts = self._said()
         return facts if facts and self._runs(facts["pid"]) else None
 
     def switch(self, port: int, containers: list[int]) -> None:
@@ -60,9 +60,11 @@ class Balancing:
             os.kill(now["pid"], signal.SIGHUP)
         else:
             self._start()
-        if not wait_until(lambda: self._says(sequence), _START_SECONDS):
+        wait_until(lambda: self._said().get("sequence") == sequence, _START_SECONDS)
+        said = self._said()
+        if said.get("sequence") != sequence or "error" in said:
             raise StageError(
-                f"nothing listens on port {port}: {self._last_said()}",
+                f"nothing listens on port {port}: {said.get('error') or self._last_said()}",
                 where="with.port",
                 fix="Another program may have it. Leave port: out for a free one.",
             )
@@ -89,8 +91,8 @@ class Balancing:
                 check=True,
             )
 
-    def _says(self, sequence: str) -> bool:
-        return (self.serving() or {}).get("sequence") == sequence
+    def _said(self) -> dict[str, Any]:
+        return _read(self.folder / "serving.json") or {}
 
     def _runs(self, pid: int) -> bool:
         """Tell whether a process is this service's balancer, and not another with its number."""
