@@ -7,7 +7,17 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from mlpipe import Declares, Duration, InputFile, Scalar, SecretName, StageConfig
+from mlpipe import (
+    Declares,
+    Duration,
+    InputFile,
+    Permission,
+    Scalar,
+    SecretName,
+    StageConfig,
+    Target,
+)
+from mlpipe_container.kubernetes.config import KubernetesConfig
 
 EngineName = Literal["docker", "podman"]
 
@@ -45,6 +55,12 @@ def _repository(value: str) -> str:
             "the version is given by version:"
         )
     return value
+
+
+def has_host(repository: str) -> bool:
+    """Tell whether a repository's name begins with a registry's."""
+    first, slash, _ = repository.partition("/")
+    return bool(slash) and ("." in first or ":" in first or first == "localhost")
 
 
 class _Block(BaseModel):
@@ -176,6 +192,15 @@ class PushConfig(StageConfig):
             values=("reference", "repository", "version", "digest"),
         )
 
+    def permissions(self, target: Target, inputs: Mapping[str, str]) -> tuple[Permission, ...]:
+        """To make the repository in ECR, and to push to it."""
+        if target.type != "aws" or has_host(self.repository):
+            return ()
+        from mlpipe_aws import settings
+        from mlpipe_container.ecrpermissions import to_push
+
+        return to_push(settings(target), self.repository)
+
     def outside(self) -> bool:
         """Nothing is resolved: ``preview`` looks."""
         return False
@@ -205,12 +230,15 @@ class Resources(_Block):
 class DeployConfig(StageConfig):
     """Put an image into service."""
 
+    backends: ClassVar[tuple[str, ...]] = ("local", "aws")
+
     service: str = Field(pattern=_NAME, description="The service's name.")
     version: str = Field(
         default="",
         description="What the release is called; the version that the image's labels name, if "
         "left out.",
     )
+    commit: str = Field(default="", description="That the image was built from.")
     port: int = Field(
         default=0,
         ge=0,
@@ -240,12 +268,24 @@ class DeployConfig(StageConfig):
     engine: EngineName | None = Field(
         default=None, description="Docker if it runs, else Podman, when left out."
     )
+    kubernetes: KubernetesConfig | None = Field(
+        default=None, description="The cluster that the service runs in on a target of type aws."
+    )
 
     def declares(self, inputs: Mapping[str, str]) -> Declares:
         """Where the service is."""
         if "image" not in inputs:
             raise ValueError("give the image to deploy: inputs: {image: <push>.image}")
-        return Declares(outputs=(), metrics=(), values=("service", "url", "port", "version"))
+        return Declares(outputs=(), metrics=())
+
+    def permissions(self, target: Target, inputs: Mapping[str, str]) -> tuple[Permission, ...]:
+        """To find the cluster, on a target of type aws; what is allowed in it, the cluster says."""
+        if target.type != "aws" or self.kubernetes is None:
+            return ()
+        from mlpipe_aws import settings
+        from mlpipe_container.kubernetes.permissions import to_deploy
+
+        return to_deploy(settings(target), self.kubernetes.cluster)
 
     def outside(self) -> bool:
         """Nothing is resolved: ``preview`` looks."""

@@ -10,6 +10,9 @@ from typing import Any
 from mlpipe import Stage
 from mlpipe_container.config import DeployConfig
 
+#: Of the releases that deploys make.
+KIND = "container"
+
 
 @dataclass(frozen=True, slots=True)
 class Service:

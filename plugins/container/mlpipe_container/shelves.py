@@ -7,7 +7,7 @@ from typing import Protocol
 from mlpipe import Action, Stage
 from mlpipe.errors import StageError
 from mlpipe_container import engines, failures, names, pulling, reaching, registries
-from mlpipe_container.config import PushConfig
+from mlpipe_container.config import PushConfig, has_host
 from mlpipe_container.credentials import Login
 from mlpipe_container.engines import Engine, EngineFailed
 from mlpipe_container.images import Image
@@ -143,12 +143,6 @@ def shelf_of(config: PushConfig, stage: Stage) -> Shelf:
     if host:
         return _registry(config, stage, Repository(host.rstrip("/"), name))
     return EngineShelf(f"localhost/{name}", engines.find(_engine_of(stage)))
-
-
-def has_host(name: str) -> bool:
-    """Tell whether a repository's name begins with a registry's."""
-    first, slash, _ = name.partition("/")
-    return bool(slash) and ("." in first or ":" in first or first == "localhost")
 
 
 def _registry(config: PushConfig, stage: Stage, repository: Repository) -> RegistryShelf:

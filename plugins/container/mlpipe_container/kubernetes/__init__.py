@@ -1,0 +1,1 @@
+"""Services in Kubernetes clusters at EKS, through the clusters' own API."""
