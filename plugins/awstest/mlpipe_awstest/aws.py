@@ -124,6 +124,14 @@ class Aws:
         """
         self._control("image", {"pattern": pattern, "python": python, "train": train})
 
+    def registry(self, host: str) -> None:
+        """Let ECR say that its images are at a registry of this machine, until the next reset.
+
+        Args:
+            host: Its host and port.
+        """
+        self._control("registry", {"host": host})
+
     def calls(self, operation: str | None = None, *, by_jobs: bool = False) -> list[Any]:
         """Give the calls since the last reset: (service, operation, parameters).
 

@@ -13,13 +13,15 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request, Response
 
-from mlpipe_awstest.cloud import SERVICE_KEY, Cloud
+from mlpipe_awstest.cloud import ACCOUNT, REGION, SERVICE_KEY, Cloud
 from mlpipe_awstest.errors import Refused, invalid, not_emulated
 from mlpipe_awstest.faults import Fault, answer_of, refusal
 from mlpipe_awstest.recording import Call, call_of
 from mlpipe_awstest.sagemaker import SageMaker
 
 CONTROL = "/_mlpipe/"
+#: Where ECR says that images are.
+_ECR = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 
 
 @dataclass
@@ -29,12 +31,14 @@ class Application:
     Attributes:
         cloud: What jobs talk to.
         calls: Those that came, but for the service's own.
+        registry: Host and port of what stands for ECR's registry; ECR's own name if empty.
         faults: Those that are still to happen.
     """
 
     cloud: Cloud
     calls: list[Call] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    registry: str = ""
     _moto: Any = field(default_factory=lambda: DomainDispatcherApplication(create_backend_app))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -84,6 +88,8 @@ class Application:
             return refusal(call, error)
         if call.service == "sagemaker" and (said := response.get_json(silent=True)):
             response.set_data(json.dumps(_whole(said)))
+        if call.service == "ecr" and self.registry:
+            response.set_data(response.get_data(as_text=True).replace(_ECR, self.registry))
         return response
 
     def _invoke(self, call: Call, request: Request) -> Response:
@@ -114,6 +120,7 @@ class Application:
             "heal": self.faults.clear,
             "fate": self.sagemaker.doom,
             "image": self.sagemaker.image,
+            "registry": self._stand_in,
             "reset": self._reset,
             "calls": lambda: [
                 [c.key, c.service, c.operation, dict(c.parameters)] for c in list(self.calls)
@@ -126,7 +133,11 @@ class Application:
         except (Refused, TypeError) as error:
             return Response(str(error), status=400)
 
+    def _stand_in(self, host: str) -> None:
+        self.registry = host
+
     def _reset(self) -> None:
+        self.registry = ""
         self.faults.clear()
         self.sagemaker.reset()
         self.calls.clear()

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import requests
 
@@ -23,6 +23,8 @@ class Gate:
         login: Who is let in.
         bearer: The token that it gives for a login; empty where it wants the login each time.
         fail_after: How many uploads it takes before it breaks off; all if negative.
+        ecr: A client of ECR, whose rules it has then: repositories must have been made, and tags
+            of theirs that are immutable stay.
     """
 
     def __init__(self, behind: str, login: Login) -> None:
@@ -31,6 +33,7 @@ class Gate:
         self.bearer = ""
         self.fail_after = -1
         self.address = ""
+        self.ecr: Any = None
 
     def lets_in(self, given: str) -> bool:
         return given == (f"Bearer {self.bearer}" if self.bearer else self.login.basic)
@@ -61,10 +64,28 @@ class Handler(BaseHTTPRequestHandler):
             self.say(401, {"WWW-Authenticate": gate.asks()}, b'{"errors":[]}')
         elif gate.breaks_off(self.command):
             self.close_connection = True
+        elif refused := self.refused_by_ecr():
+            self.say(*refused)
         else:
             self.passed(body)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = answer  # noqa: N815 - the server's names
+
+    def refused_by_ecr(self) -> tuple[int, dict[str, str], bytes] | None:
+        name, _, rest = self.path.removeprefix("/v2/").partition("/manifests/")
+        if self.gate.ecr is None or not name.strip("/"):
+            return None
+        known = self.gate.ecr.describe_repositories()["repositories"]
+        found = [each for each in known if f"{name}/".startswith(f"{each['repositoryName']}/")]
+        if not found:
+            return 404, {}, b'{"errors":[{"code":"NAME_UNKNOWN","message":"no such repository"}]}'
+        immutable = found[0]["imageTagMutability"] == "IMMUTABLE"
+        if self.command == "PUT" and immutable and not rest.startswith("sha256:"):
+            there = requests.head(f"http://{self.gate.behind}{self.path}", timeout=10)
+            if rest and there.status_code == 200:
+                said = b'{"errors":[{"code":"TAG_INVALID","message":"the tag is immutable"}]}'
+                return 400, {}, said
+        return None
 
     def body(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):
