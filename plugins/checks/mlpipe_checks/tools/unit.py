@@ -1,6 +1,7 @@
 """Unit tests: a command, the JUnit XML that it writes, and coverage."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from xml.etree.ElementTree import ParseError
@@ -11,6 +12,7 @@ from mlpipe_checks.config import UNIT, Coverage, Unit, is_pytest
 from mlpipe_checks.processes import Done
 from mlpipe_checks.values import Finding, Findings, Severity, Tests, Trouble
 
+_NO_COVERAGE = re.compile(r"No module named '?coverage\b")
 # What pytest returns: https://docs.pytest.org/en/stable/reference/exit-codes.html
 _FAILED, _INTERRUPTED, _INTERNAL, _USAGE, _NOTHING = 1, 2, 3, 4, 5
 
@@ -66,7 +68,7 @@ def _measuring(coverage: Coverage, bench: Bench) -> list[str]:
 
 def _check_pytest(done: Done) -> None:
     said = (done.out + done.err).decode(errors="replace")
-    if "No module named coverage" in said and done.code == 1:
+    if done.code == 1 and _NO_COVERAGE.search(said):
         raise Trouble(
             "coverage.py is not installed where the tests run",
             "Install it there, as: pip install 'mlpipe-framework-checks[unit]'",
@@ -103,14 +105,12 @@ def _coverage(coverage: Coverage | None, python: str, bench: Bench) -> float | N
         return None
     if coverage.report is not None:
         return junit.read_cobertura(bench.source / coverage.report)
-    data, report = bench.scratch / "coverage", bench.scratch / "coverage.json"
-    if not data.exists():
+    report = bench.scratch / "coverage.json"
+    data = f"--data-file={bench.scratch / 'coverage'}"
+    done = bench.run([python, "-m", "coverage", "json", "-q", data, "-o", str(report)], fine=None)
+    if not report.exists():
         raise Trouble(
-            f"nothing of {', '.join(coverage.of or ['the folder'])} was run by the tests",
+            f"no coverage of {', '.join(coverage.of or ['the folder'])}: {done.said}",
             "Name packages or folders that the tests import: coverage: {of: [service]}",
         )
-    bench.run(
-        [python, "-m", "coverage", "json", "-q", f"--data-file={data}", "-o", str(report)],
-        fine=(0, 2),  # 2: less than the project's own fail_under
-    )
     return float(json.loads(report.read_bytes())["totals"]["percent_covered"])
