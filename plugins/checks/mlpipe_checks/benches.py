@@ -19,6 +19,7 @@ class Bench:
         root: The project's folder.
         state: A folder for what a tool wants to find again in the next run.
         seconds: How long the tool may take.
+        baseline: The name of the file of known findings; it is ours, and holds digests.
         variables: That the recipe sets for commands of the user's.
         secrets: That the recipe gives to unit tests.
     """
@@ -28,6 +29,7 @@ class Bench:
     root: Path
     state: Path
     seconds: float
+    baseline: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 

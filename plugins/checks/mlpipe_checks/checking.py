@@ -58,7 +58,8 @@ def _bench(runner: Runner, config: CheckConfig, stage: Stage, source: Path) -> B
     state.mkdir(parents=True, exist_ok=True)
     secrets = _secrets(config, stage) if runner.name == UNIT else {}
     seconds = runner.seconds or config.timeout
-    return Bench(source, scratch, stage.root, state, seconds, stage.env, secrets)
+    baseline = Path(config.baseline or "").name
+    return Bench(source, scratch, stage.root, state, seconds, baseline, stage.env, secrets)
 
 
 def _secrets(config: CheckConfig, stage: Stage) -> Mapping[str, str]:

@@ -177,11 +177,11 @@ def _troubled(outcome: Outcome, lines: list[str]) -> StageError:
 
 
 def _fix(config: CheckConfig, failing: list[Judged], stage: Stage) -> str:
-    page = f".mlpipe/runs/{stage.run}/{stage.name}.{stage.attempt}/checks.html"
-    text = f"All of it: {page}."
-    if failing and config.baseline:
-        text += f" What is known and may stay: mlpipe checks baseline {stage.recipe}."
-    return text
+    if not failing:
+        return "Test more, or ask for less."
+    if config.baseline:
+        return f"Repair them. Those that may stay: mlpipe checks baseline {stage.recipe}"
+    return "Repair them, or keep those that may stay in a file: baseline: checks-baseline.json"
 
 
 def counted(number: int, noun: str) -> str:

@@ -42,7 +42,7 @@ class _Tool(Block):
 class QualityTool(_Tool):
     """A tool that looks at quality."""
 
-    tool: Literal["ruff-format", "ruff", "mypy"]
+    tool: Literal["ruff-format", "ruff", "mypy"] = Field(description="Which tool.")
     paths: list[str] = Field(default=[], description="What to look at; all when left out.")
     args: list[str] = Field(default=[], description="Further arguments.")
 
@@ -50,7 +50,7 @@ class QualityTool(_Tool):
 class ScanTool(_Tool):
     """A tool that scans sources."""
 
-    tool: Literal["bandit", "detect-secrets"]
+    tool: Literal["bandit", "detect-secrets"] = Field(description="Which tool.")
     paths: list[str] = Field(default=[], description="What to look at; all when left out.")
     args: list[str] = Field(default=[], description="Further arguments.")
 
@@ -58,7 +58,7 @@ class ScanTool(_Tool):
 class HadolintTool(_Tool):
     """Looks at Dockerfiles."""
 
-    tool: Literal["hadolint"]
+    tool: Literal["hadolint"] = Field(description="Which tool.")
     paths: list[str] = Field(
         default=["**/Dockerfile", "**/Dockerfile.*", "**/*.Dockerfile"],
         description="Patterns of Dockerfiles.",
@@ -69,7 +69,7 @@ class HadolintTool(_Tool):
 class AuditTool(_Tool):
     """Looks for known vulnerabilities of packages."""
 
-    tool: Literal["pip-audit"]
+    tool: Literal["pip-audit"] = Field(description="Which tool.")
     requirements: list[str] = Field(
         default=[],
         description="Requirements files with exact versions; requirements.txt where there is "
@@ -99,7 +99,7 @@ Licence = Annotated[str, AfterValidator(_licence)]
 class LicencesTool(_Tool):
     """Looks at the licences of packages."""
 
-    tool: Literal["licences"]
+    tool: Literal["licences"] = Field(description="Which tool.")
     requirements: list[str] = Field(
         default=[],
         description="Requirements files that name packages, which must be installed; "
@@ -116,7 +116,7 @@ SecurityTool = ScanTool | HadolintTool | AuditTool | LicencesTool
 class CommandTool(_Tool):
     """Any command, judged by the SARIF that it writes or by its exit code."""
 
-    command: Annotated[list[str], Field(min_length=1)]
+    command: list[str] = Field(min_length=1, description="The program and its arguments.")
     name: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9][\w.-]*$",

@@ -61,6 +61,7 @@ def test_findings_are_known_once_they_are_in_the_baseline(folder: Folder) -> Non
     said = folder.mlpipe("run", "service", code=3)
     assert "medium  ruff  F401  service/faults.py:1" in said
     assert "mlpipe checks baseline service" in said
+    assert "look at" in said
     assert "checks.html" in said
     assert "1 known finding" in folder.mlpipe("checks", "baseline", "service")
     assert "1 known" in folder.mlpipe("run", "service")

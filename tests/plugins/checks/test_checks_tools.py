@@ -1,5 +1,7 @@
 """The tools themselves, each on sources with its kind of bug."""
 
+import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -35,6 +37,15 @@ def test_mypy_looks_at_what_its_configuration_names(project: Project, check: Che
     assert [path for *_, path, _ in check(quality=["mypy"]).found()] == ["service/wrong.py"]
     done = check(quality=[{"tool": "mypy", "paths": ["tools"]}])
     assert [path for *_, path, _ in done.found()] == ["tools/wrong.py"]
+
+
+def test_a_layout_that_mypy_cannot_read_is_told(project: Project, check: Check) -> None:
+    (project.source / "service/__init__.py").unlink()
+    project.write({"service/more.py": "from service.prices import total\n"})
+    done = check(quality=["mypy"])
+    assert "mypy: it stopped before it looked at anything: service/" in done.said
+    assert "Give packages an __init__.py" in done.said
+    assert not is_gate(done.error)
 
 
 def test_settings_that_a_tool_refuses_are_its_failure(project: Project, check: Check) -> None:
@@ -81,6 +92,13 @@ def test_secrets_in_files_are_found_and_not_quoted(project: Project, check: Chec
     done = check(security=["detect-secrets"])
     assert done.found() == [("detect-secrets", "aws-access-key", "config/settings.ini", 2)]
     assert key not in done.log + done.said
+
+
+def test_digests_of_our_own_are_no_secrets(project: Project, check: Check) -> None:
+    digest = json.dumps({"digest": hashlib.sha256(b"").hexdigest()})
+    project.write({"mlpipe.lock": digest, "known.json": digest, "other.json": digest})
+    done = check(security=["detect-secrets"], baseline="known.json")
+    assert {path for *_, path, _ in done.found()} == {"other.json"}
 
 
 def test_dockerfiles_are_linted(project: Project, check: Check) -> None:

@@ -3,7 +3,7 @@
 import configparser
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mlpipe_checks.benches import Bench
@@ -13,6 +13,7 @@ from mlpipe_checks.tools.reading import line_of
 from mlpipe_checks.values import Finding, Findings, Severity, Trouble
 
 _FATAL = 2
+_SYNTAX = "syntax"
 _WHAT = ("files", "modules", "packages")
 
 
@@ -25,9 +26,17 @@ def check(entry: QualityTool, bench: Bench) -> Findings:
     command = [bench.program("mypy"), *options, "--cache-dir", str(cache), *entry.args]
     done = bench.run([*command, "--", *paths], fine=(0, 1, _FATAL))
     found = tuple(_findings(done, bench))
-    if done.code == _FATAL and not found:
-        raise Trouble(f"it ended with code {_FATAL}: {done.said}")
+    if done.code == _FATAL and {each.rule for each in found} != {_SYNTAX}:
+        raise _stopped(done, found)
     return Findings(found)
+
+
+def _stopped(done: Done, found: Sequence[Finding]) -> Trouble:
+    """Say why mypy looked at nothing."""
+    said = "; ".join(f"{each.place}: {each.message}" for each in found) or done.said
+    twice = "found twice under different module names" in said
+    fix = "Give packages an __init__.py, or have mypy's settings say explicit_package_bases."
+    return Trouble(f"it stopped before it looked at anything: {said}", fix if twice else "")
 
 
 def _is_configured(source: Path) -> bool:
@@ -53,7 +62,7 @@ def _findings(done: Done, bench: Bench) -> Iterator[Finding]:
             yield Finding(
                 "mypy",
                 rule,
-                Severity.HIGH if rule == "syntax" else Severity.MEDIUM,
+                Severity.HIGH if rule == _SYNTAX else Severity.MEDIUM,
                 line_of(said["message"]),
                 bench.relative(said["file"]),
                 max(said["line"], 0),

@@ -1,5 +1,7 @@
 """detect-secrets: passwords, keys and tokens in files."""
 
+import re
+
 from mlpipe_checks.benches import Bench
 from mlpipe_checks.toolconfig import ScanTool
 from mlpipe_checks.tools.reading import read_json
@@ -12,7 +14,9 @@ _LEFT_OUT = r"(^|/)(\.git|\.mlpipe|\.venv|\.tox|node_modules|__pycache__|\.[a-z]
 
 def scan(entry: ScanTool, bench: Bench) -> Findings:
     """Run detect-secrets on all files; it looks up none of what it finds anywhere."""
-    options = ["--no-verify", "--all-files", "--exclude-files", _LEFT_OUT]
+    ours = "|".join(re.escape(name) for name in ("mlpipe.lock", bench.baseline) if name)
+    left_out = rf"{_LEFT_OUT}|(^|/)({ours})$"  # digests look like secrets
+    options = ["--no-verify", "--all-files", "--exclude-files", left_out]
     command = [bench.program("detect-secrets"), "scan", *options, *entry.args]
     report = read_json(bench.run([*command, *(entry.paths or ["."])], fine=(0,)), dict)
     found = [
