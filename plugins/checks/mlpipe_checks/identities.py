@@ -4,17 +4,20 @@ import datetime
 import hashlib
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mlpipe import Stage
-from mlpipe_checks import packages, programs, runners
+from mlpipe_checks import programs, runners
 from mlpipe_checks.config import CheckConfig
-from mlpipe_checks.toolconfig import AuditTool, LicencesTool
+from mlpipe_checks.toolconfig import AuditTool
 from mlpipe_checks.values import Trouble
 
 #: Folders that hold no sources.
 _LEFT_OUT = frozenset({".git", ".mlpipe", ".venv", ".tox", "node_modules", "__pycache__"})
+#: What the folders that say what is installed end with.
+_INSTALLED = (".dist-info", ".egg-info")
 
 
 def identities(config: CheckConfig, stage: Stage) -> Mapping[str, str]:
@@ -23,9 +26,7 @@ def identities(config: CheckConfig, stage: Stage) -> Mapping[str, str]:
     A service of advisories is asked once a day; the day is what its answer goes by.
     """
     found = {f"tool.{name}": version for name, version in _versions(config)}
-    kinds = {type(tool) for tool in config.tools}
-    if kinds & {AuditTool, LicencesTool}:
-        found["packages"] = _digest(map(repr, packages.installed()))
+    found["packages"] = _digest(sorted(_installed()))  # tests and mypy read them too
     if any(isinstance(tool, AuditTool) and tool.advisories is None for tool in config.tools):
         found["advisories"] = datetime.datetime.now(datetime.UTC).date().isoformat()
     if config.folder is not None:
@@ -40,6 +41,13 @@ def _versions(config: CheckConfig) -> Iterator[tuple[str, str]]:
                 yield runner.name, programs.version_of(runner.program)
             except Trouble as trouble:  # the run says it
                 yield runner.name, trouble.what
+
+
+def _installed() -> Iterator[str]:
+    """Name what is installed, with versions, without a look into each of hundreds."""
+    for folder in map(Path, sys.path):
+        if folder.is_dir():
+            yield from (path.name for path in folder.iterdir() if path.suffix in _INSTALLED)
 
 
 def _files(folder: Path, baseline: str | None) -> str:
@@ -76,7 +84,7 @@ def _file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest() + f" {os.access(path, os.X_OK)}"
 
 
-def _digest(parts: Iterator[str]) -> str:
+def _digest(parts: Iterable[str]) -> str:
     total = hashlib.sha256()
     for part in parts:
         total.update(part.encode("utf-8", "surrogateescape") + b"\0")

@@ -1,6 +1,5 @@
 """What tools find, and what became of a tool."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -93,13 +92,11 @@ class Findings:
         findings: What is wrong.
         tests: Of unit tests, where the command wrote JUnit XML.
         coverage: Of unit tests, in percent, where it was measured.
-        rules: What rules mean, by name, where the tool says.
     """
 
     findings: tuple[Finding, ...] = ()
     tests: Tests | None = None
     coverage: float | None = None
-    rules: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

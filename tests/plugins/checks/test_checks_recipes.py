@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 
 from tests.plugins.checks.check_projects import CLEAN
 
@@ -98,6 +100,53 @@ def test_metrics_are_there_for_gates(folder: Folder) -> None:
     said = folder.mlpipe("run", "service", code=3)
     assert "tests 1, wanted ≥ 2" in said
     assert "coverage" in said
+
+
+PIPELINE = """
+name: pipeline
+stages:
+  code:
+    uses: git.checkout
+    with: {repository: ., dirty: include}
+  checked:
+    uses: checks.check
+    inputs: {source: code.source}
+    with:
+      quality: [ruff, {tool: ruff-format, timeout: 1m}, {command: ["true"]}]
+      security:
+        - detect-secrets
+        - {tool: pip-audit, advisories: advisories}
+      fail_on: {default: high, ruff: never}
+"""
+
+
+def test_what_git_checked_out_is_checked(folder: Folder) -> None:
+    advisory = {
+        "id": "PYSEC-1",
+        "affected": [
+            {
+                "package": {"name": "requests", "ecosystem": "PyPI"},
+                "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "3"}]}],
+            }
+        ],
+    }
+    folder.write("pipeline.yaml", PIPELINE)
+    folder.write(".gitignore", "advisories\n")
+    folder.write("advisories/PYSEC-1.json", json.dumps(advisory))
+    folder.write("requirements.txt", "requests==2.19.0\n")
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for command in (["add", "."], [*who, "commit", "--quiet", "-m", "one"]):
+        subprocess.run(["git", *command], cwd=folder.root, check=True)
+    folder.mlpipe("run", "pipeline")
+    assert folder.mlpipe("plan", "pipeline").count("cached") == 2
+    schema = json.loads(folder.mlpipe("schema"))
+    jsonschema.validate(yaml.safe_load(PIPELINE), schema)
+    # The sources are the same; an advisory is wider now.
+    advisory["affected"][0]["ranges"][0]["events"] = [{"introduced": "0"}]  # type: ignore[index]
+    folder.write("advisories/PYSEC-1.json", json.dumps(advisory))
+    said = folder.mlpipe("run", "pipeline", code=3)
+    assert "high  pip-audit  PYSEC-1  requirements.txt:1" in said
+    assert "code" in said.partition("cached")[0]
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,7 @@ def test_bandit_takes_its_settings_and_quotes_no_password(project: Project, chec
     assert ("bandit", "B105", "service/login.py", 1) in done.found()
     assert ("bandit", "B307", "service/login.py", 2) in done.found()
     assert "correct-horse" not in done.log + done.said
+    project.write({".venv/lib/x.py": "eval('1')\n", "pkg/.venv.py": ""})
     project.write({"pyproject.toml": '[tool.bandit]\nskips = ["B101", "B105"]\n'})
     done = check(security=["bandit"])
     assert done.found() == [("bandit", "B307", "service/login.py", 2)]
