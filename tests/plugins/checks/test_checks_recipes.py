@@ -18,6 +18,7 @@ name: service
 stages:
   checked:
     uses: checks.check
+    env: {PYTEST_DISABLE_PLUGIN_AUTOLOAD: 1}
     with:
       folder: .
       quality: [ruff]
