@@ -8,7 +8,17 @@ from pathlib import Path
 
 from mlpipe import Stage, StageResult
 from mlpipe.errors import StageError
-from mlpipe_checks import baselines, judging, masking, programs, reports, runners, sources, tables
+from mlpipe_checks import (
+    baselines,
+    judging,
+    masking,
+    programs,
+    refusing,
+    reports,
+    runners,
+    sources,
+    tables,
+)
 from mlpipe_checks.benches import Bench
 from mlpipe_checks.config import UNIT, CheckConfig
 from mlpipe_checks.runners import Runner
@@ -31,7 +41,7 @@ def run(config: CheckConfig, stage: Stage) -> StageResult:
     baselines.remember(outcome, stage)
     metrics = judging.metrics(config, outcome)
     stage.log_metrics(metrics)
-    judging.refuse(config, outcome, stage)
+    refusing.refuse(config, outcome, stage)
     return StageResult(
         outputs=outputs,
         metrics=metrics,

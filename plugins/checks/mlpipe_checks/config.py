@@ -18,6 +18,7 @@ UNIT = "unit"
 DEFAULT = "default"
 
 Level = Literal["low", "medium", "high", "critical", "never"]
+_RESERVED = (DEFAULT, "failing", "known")
 LEVELS = ("low", "medium", "high", "critical")
 
 
@@ -123,7 +124,7 @@ class CheckConfig(StageConfig):
             raise ValueError("nothing to check: give unit, quality or security")
         if twice := next((name for name in names if names.count(name) > 1), ""):
             raise ValueError(f'two tools are called "{twice}": give commands a name')
-        if taken := next((name for name in names if name in (*LEVELS, DEFAULT, "known")), ""):
+        if taken := next((name for name in names if name in (*LEVELS, *_RESERVED)), ""):
             raise ValueError(f'"{taken}" cannot be a tool\'s name: give the command another')
         levels = self.fail_on if isinstance(self.fail_on, dict) else {}
         for name in (*self.versions, *(key for key in levels if key != DEFAULT)):
@@ -164,7 +165,12 @@ class CheckConfig(StageConfig):
         )
 
     def _metrics(self) -> tuple[str, ...]:
-        names = ["findings", "findings.known", *(f"findings.{level}" for level in LEVELS)]
+        names = [
+            "findings",
+            "findings.failing",
+            "findings.known",
+            *(f"findings.{level}" for level in LEVELS),
+        ]
         names += [f"findings.{name}" for name in self.names]
         if self.unit and self.unit.counts:
             names += ["tests", "tests.failed", "tests.skipped"]

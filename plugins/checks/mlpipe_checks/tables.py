@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mlpipe_checks.config import LEVELS
-from mlpipe_checks.judging import Judged, Outcome, counted
+from mlpipe_checks.judging import Judged, Outcome
 from mlpipe_checks.values import Report
 
 _HEAD = ("severity", "tool", "rule", "place", "message")
@@ -48,6 +48,11 @@ def state(report: Report, outcome: Outcome) -> str:
         return f"could not do its work: {report.trouble.what}"
     found = sum(each.finding.tool == report.tool for each in outcome.new)
     return counted(found, "finding") if found else "ok"
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number of things."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _row(judged: Judged) -> tuple[str, ...]:

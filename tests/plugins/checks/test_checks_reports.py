@@ -195,14 +195,14 @@ def test_sarif_that_is_none_is_a_failure_of_the_tool(check: Check, text: str, sa
 
 def test_sarif_that_was_not_written_is_a_failure_of_the_tool(check: Check) -> None:
     idle = {"command": [PYTHON, "-c", "exit(3)"], "name": "idle", "sarif": "out.sarif"}
-    failing = {
+    silent = {
         "command": [PYTHON, "-c", f"print({json.dumps(json.dumps(_sarif()))}); exit(3)"],
-        "name": "failing",
+        "name": "silent",
         "sarif": "-",
     }
-    done = check(security=[idle, failing])
+    done = check(security=[idle, silent])
     assert "idle: it did not write out.sarif, and ended with code 3" in done.said
-    assert "failing: its SARIF names no finding, but it ended with code 3" in done.said
+    assert "silent: its SARIF names no finding, but it ended with code 3" in done.said
 
 
 # -- unit tests of any kind ----------------------------------------------------------------------

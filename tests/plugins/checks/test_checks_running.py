@@ -29,6 +29,7 @@ def test_sources_without_a_fault_pass(check: Check) -> None:
     assert done.found() == [("bandit", "B101", "tests/test_prices.py", 5)]  # low: an assert
     assert done.metrics == {
         "findings": 1,
+        "findings.failing": 0,
         "findings.known": 0,
         "findings.low": 1,
         "findings.medium": 0,
@@ -178,6 +179,7 @@ def test_thresholds_are_of_all_tools_or_of_one(
     done = check(quality=["ruff"], fail_on=fail_on)
     assert is_gate(done.error) == fails
     assert done.metrics["findings.medium"] == 1
+    assert done.metrics["findings.failing"] == fails
 
 
 def test_too_little_coverage_misses_a_gate(project: Project, check: Check) -> None:
