@@ -1,6 +1,6 @@
 """JUnit XML and Cobertura XML, as test tools write them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -82,12 +82,11 @@ def _place(case: Element, fault: Element) -> tuple[str, int]:
         parts = line.split(":")
         if len(parts) >= 3 and parts[0].endswith(".py") and parts[1].isdigit():
             return parts[0], int(parts[1])
-    return next(_module(case), ""), 0
+    return _module(case), 0
 
 
-def _module(case: Element) -> Iterator[str]:
+def _module(case: Element) -> str:
     names = [part for part in case.get("classname", "").split(".") if part]
     while names and names[-1][:1].isupper():
         names.pop()
-    if names:
-        yield "/".join(names) + ".py"
+    return "/".join(names) + ".py" if names else ""

@@ -249,6 +249,29 @@ def test_junit_that_is_none_is_a_failure_of_the_tool(check: Check, junit: str, s
     assert f"unit: {said}" in done.said
 
 
+def test_reports_of_an_earlier_run_do_not_count(project: Project, check: Check) -> None:
+    passed = '<testsuite name="old"><testcase classname="a" name="b"/></testsuite>'
+    project.write({"junit.xml": passed, "out.sarif": json.dumps(_sarif())})
+    idle = [PYTHON, "-c", ""]
+    done = check(
+        unit={"command": idle, "junit": "junit.xml"},
+        security=[{"command": idle, "name": "idle", "sarif": "out.sarif"}],
+    )
+    assert "unit: it did not write junit.xml" in done.said
+    assert "idle: it did not write out.sarif" in done.said
+
+
+def test_pytest_that_fails_without_a_failed_test_is_a_finding(
+    project: Project, check: Check
+) -> None:
+    conftest = "def pytest_sessionfinish(session):\n    session.exitstatus = 1\n"
+    project.write({"conftest.py": conftest})
+    done = check(unit={})
+    assert is_gate(done.error)
+    assert done.found() == [("unit", "exit-1", "", 0)]
+    assert done.metrics["tests.failed"] == 0
+
+
 def test_a_folder_without_tests_is_told(project: Project, check: Check) -> None:
     (project.source / "tests/test_prices.py").unlink()
     done = check(unit={"coverage": {"of": ["service"]}})
