@@ -8,7 +8,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import AfterValidator, Field, model_validator
 
 from mlpipe import Declares, Duration, SecretName, StageConfig
-from mlpipe_checks.toolconfig import Block, Quality, Security, Tool
+from mlpipe_checks.toolconfig import Block, Quality, Security, Tool, Within
 
 #: The input that holds what is checked.
 SOURCE = "source"
@@ -32,13 +32,6 @@ def _specifier(value: str) -> str:
     return wanted
 
 
-def _of_the_project(value: str) -> str:
-    path = PurePosixPath(value)
-    if not value or path.is_absolute() or ".." in path.parts:
-        raise ValueError(f'"{value}" is not within the project')
-    return path.as_posix()
-
-
 def is_pytest(command: list[str]) -> bool:
     """Tell whether a command is pytest itself."""
     return PurePosixPath(command[0]).name == "pytest"
@@ -54,7 +47,7 @@ class Coverage(Block):
         default=[], description="Packages or folders to measure; the folder when left out."
     )
     branch: bool = Field(default=False, description="Whether branches count, beside lines.")
-    report: str | None = Field(
+    report: Within | None = Field(
         default=None,
         description="A Cobertura XML that the command writes itself; else coverage.py measures.",
     )
@@ -66,7 +59,7 @@ class Unit(Block):
     command: Annotated[list[str], Field(min_length=1)] = Field(
         default=["pytest", "-q"], description="The program and its arguments."
     )
-    junit: str | None = Field(
+    junit: Within | None = Field(
         default=None, description="The JUnit XML that the command writes; pytest is told to."
     )
     coverage: Coverage | None = Field(default=None, description="Whether to measure coverage.")
@@ -94,7 +87,7 @@ class Unit(Block):
 class CheckConfig(StageConfig):
     """Test sources: unit tests, quality and security, side by side and in one report."""
 
-    folder: Annotated[str, AfterValidator(_of_the_project)] | None = Field(
+    folder: Within | None = Field(
         default=None,
         description="The project's folder to check, as . for all of it, where no input source "
         "is given.",
@@ -107,7 +100,7 @@ class CheckConfig(StageConfig):
         description="From which severity on a finding fails the stage: of all tools, or by tool, "
         "with default for the others.",
     )
-    baseline: Annotated[str, AfterValidator(_of_the_project)] | None = Field(
+    baseline: Within | None = Field(
         default=None,
         description="A file of known findings, which fail nothing: mlpipe checks baseline "
         "writes it.",

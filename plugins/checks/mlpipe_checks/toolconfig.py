@@ -24,6 +24,17 @@ SECURITY = ("bandit", "pip-audit", "detect-secrets", "hadolint", "licences")
 Word = Literal["low", "medium", "high", "critical"]
 
 
+def _within(value: str) -> str:
+    path = PurePosixPath(value)
+    if not value or path.is_absolute() or ".." in path.parts:
+        raise ValueError(f'"{value}" is not within the folder')
+    return path.as_posix()
+
+
+#: A path, from the project's folder or from the one that is checked, and within it.
+Within = Annotated[str, AfterValidator(_within)]
+
+
 class Block(BaseModel):
     """Settings that know no other keys."""
 
@@ -59,7 +70,7 @@ class HadolintTool(_Tool):
     """Looks at Dockerfiles."""
 
     tool: Literal["hadolint"] = Field(description="Which tool.")
-    paths: list[str] = Field(
+    paths: list[Within] = Field(
         default=["**/Dockerfile", "**/Dockerfile.*", "**/*.Dockerfile"],
         description="Patterns of Dockerfiles.",
     )
@@ -70,7 +81,7 @@ class AuditTool(_Tool):
     """Looks for known vulnerabilities of packages."""
 
     tool: Literal["pip-audit"] = Field(description="Which tool.")
-    requirements: list[str] = Field(
+    requirements: list[Within] = Field(
         default=[],
         description="Requirements files with exact versions; requirements.txt where there is "
         "one, else the packages that are installed.",
@@ -100,7 +111,7 @@ class LicencesTool(_Tool):
     """Looks at the licences of packages."""
 
     tool: Literal["licences"] = Field(description="Which tool.")
-    requirements: list[str] = Field(
+    requirements: list[Within] = Field(
         default=[],
         description="Requirements files that name packages, which must be installed; "
         "requirements.txt where there is one, else the packages that are installed.",
@@ -122,7 +133,7 @@ class CommandTool(_Tool):
         pattern=r"^[A-Za-z0-9][\w.-]*$",
         description="What reports call it; the program's name when left out.",
     )
-    sarif: str | None = Field(
+    sarif: Within | None = Field(
         default=None, description="The SARIF file that it writes, - for its output."
     )
     severity: Word = Field(default="high", description="Of an exit code other than 0.")

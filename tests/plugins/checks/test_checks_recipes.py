@@ -166,7 +166,10 @@ def test_what_git_checked_out_is_checked(folder: Folder) -> None:
         ("quality: [{tool: ruff, argz: []}]", "argz"),
         ("security: [{tool: licences, deny: [Nonsense-1]}]", '"Nonsense-1" is no SPDX'),
         ("unit: {command: [make, test], coverage: {of: [x]}}", "coverage: {report: coverage.xml}"),
-        ("quality: [ruff], baseline: ../b.json", "is not within the project"),
+        ("quality: [ruff], baseline: ../b.json", '"../b.json" is not within the folder'),
+        ("quality: [{command: [a], sarif: /etc/x}]", '"/etc/x" is not within the folder'),
+        ("unit: {junit: ../../x.xml}", '"../../x.xml" is not within the folder'),
+        ("security: [{tool: hadolint, paths: [/*]}]", '"/*" is not within the folder'),
     ],
 )
 def test_bad_settings_are_problems_of_the_recipe(folder: Folder, settings: str, said: str) -> None:
