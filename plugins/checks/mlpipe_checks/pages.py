@@ -9,9 +9,11 @@ from mlpipe_pages.page import page
 
 _STYLE = """
 table{width:100%}
-td.severity{font-weight:600;white-space:nowrap}
-.critical,.high{color:var(--s1)}
-.low,.known{color:var(--soft)}
+a{color:var(--s0)}
+td.severity{font-weight:600}
+.critical .severity,.high .severity{color:var(--s1)}
+.known{color:var(--soft)}
+td:nth-child(-n+3){white-space:nowrap}
 td code{overflow-wrap:anywhere}
 """
 
