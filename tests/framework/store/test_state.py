@@ -253,6 +253,23 @@ class TestReleases:
         with pytest.raises(UserError, match=r"release 1\.0\.0 exists and is something else"):
             self.record(store, {"v": 2}, "run2", "1.0.0")
 
+    def test_releases_of_a_version_are_named_by_it(self, store: Store) -> None:
+        def record(payload: dict[str, object], run: str, version: str) -> tuple[Release, bool]:
+            release = Release("container", "scorer", payload, version=version)
+            target = Target()
+            return store.releases.record(
+                release, plugin="container", run=run, target=target, secrets=[]
+            )
+
+        first, _ = record({"image": "a"}, "run1", "1.4.2")
+        other, _ = record({"image": "a", "replicas": 2}, "run2", "1.4.2")
+        third, _ = record({"image": "b"}, "run3", "1.5.0")
+        assert [each.label for each in (first, other, third)] == ["1.4.2", "1.4.2+2", "1.5.0"]
+        assert record({"image": "b"}, "run3", "1.5.0") == (third, False)  # after a crash
+        assert record({"image": "a"}, "run4", "1.4.2") == (first, True)  # in service again
+        assert store.releases.current("container", "scorer") == first
+        assert len(store.releases.all()) == 3
+
     def test_what_was_begun_is_unfinished_until_something_is_in_service(self, store: Store) -> None:
         first = self.record(store, {"v": 1}, "run1")
         wanted = Release("endpoint", "churn", {"v": 2})

@@ -1,0 +1,1 @@
+"""The tools: each runs a program, and reads what it says."""
