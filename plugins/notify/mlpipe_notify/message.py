@@ -128,8 +128,8 @@ def _end(event: Event, notes: Notes) -> dict[str, str] | None:
         return None
     stage, error = next(iter(notes.errors.items()), ("", reason(event.data.get("error"))))
     why = ": ".join(part for part in (stage, error) if part)
-    verb = "failed" if state == "failed" else "was killed"
-    headline = f"{notes.recipe or 'a run'} {verb}" + (f": {why}" if why else "")
+    failed = "failed" + (f": {why}" if why else "")
+    headline = f"{notes.recipe or 'a run'} {failed if state == 'failed' else 'was killed'}"
     return {"outcome": "failure", "stage": stage, "headline": headline, "error": error}
 
 

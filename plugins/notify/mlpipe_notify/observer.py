@@ -7,6 +7,7 @@ from mlpipe_notify.config import NotifyConfig
 from mlpipe_notify.delivery import deliver
 from mlpipe_notify.message import Message, Notes, message
 from mlpipe_notify.refusal import Refused
+from mlpipe_notify.remembering import remember, remembered
 from mlpipe_notify.secrets import Secrets
 
 
@@ -16,10 +17,12 @@ def tell(config: NotifyConfig, event: Event, context: ObserverContext) -> None:
     A message that is not taken is reported; nothing is raised for it.
     """
     runs: dict[str, Notes] = context.memory.setdefault("runs", {})
-    notes = runs.setdefault(event.run, Notes())
+    folder = context.state_dir / "runs" / event.run
+    notes = runs.setdefault(event.run, remembered(folder))
     notes.add(event)
     secrets = Secrets(config)
     if event.kind == "run_started":
+        remember(notes, folder)
         for name in secrets.missing:
             context.report(f"secret {name} is not set, so its channel cannot be told")
     found = message(event, notes, context.root, config.link)
