@@ -140,4 +140,5 @@ def secrets_of(stage: LoadedStage) -> dict[str, str]:
 
 def secret_names(recipe: LoadedRecipe) -> frozenset[str]:
     """Give the names of all secrets of a recipe."""
-    return frozenset(name for stage in recipe.stages.values() for name in stage.spec.secrets)
+    of_stages = (name for stage in recipe.stages.values() for name in stage.spec.secrets)
+    return recipe.observer_secrets.union(of_stages)

@@ -82,9 +82,27 @@ class Declares:
 class _Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
+    def roles(self) -> Iterator[tuple[tuple[str | int, ...], Role, str]]:
+        """Yield (path of the field, role, value) for each value that has a role."""
+        return iter(self._roles)
+
+    @cached_property
+    def _roles(self) -> tuple[tuple[tuple[str | int, ...], Role, str], ...]:
+        return tuple(_walk(self, type(self), ()))
+
 
 class ObserverConfig(_Config):
-    """The base of an observer's settings, the block under ``observers:``."""
+    """The base of an observer's settings, the block under ``observers:``.
+
+    A ``SecretName`` in it names a variable of the environment that no stage gets unless it lists
+    it too, and whose value is masked everywhere.
+
+    Attributes:
+        notifies: Whether the observer serves the channels of the recipe's ``notify:``, which it is
+            given as ``channels``. It then acts in every recipe that has some.
+    """
+
+    notifies: ClassVar[bool] = False
 
 
 class StageConfig(_Config):
@@ -170,14 +188,6 @@ class StageConfig(_Config):
         fingerprint. Parameters that the recipe substitutes need not be listed.
         """
         return ()
-
-    def roles(self) -> Iterator[tuple[tuple[str | int, ...], Role, str]]:
-        """Yield (path of the field, role, value) for each value that has a role."""
-        return iter(self._roles)
-
-    @cached_property
-    def _roles(self) -> tuple[tuple[tuple[str | int, ...], Role, str], ...]:
-        return tuple(_walk(self, type(self), ()))
 
 
 def _walk(

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from mlpipe.plugins.config import OPEN, Declares, Role, StageConfig
 from mlpipe.plugins.inspection import Plugin
 from mlpipe.plugins.manager import PluginManager, UnknownPlugin
+from mlpipe.recipe.channels import path_of_channel, unquoted
 from mlpipe.recipe.gates import Gate, parse_gate
 from mlpipe.recipe.loaded import LoadedStage, Source
 from mlpipe.recipe.models import Recipe, StageSpec
@@ -45,6 +46,7 @@ class Checker:
         params: The recipe's parameters.
         problems: What was found.
         names: The recipe's stages, those included that are too broken to be checked.
+        observer_secrets: Names of the secrets that observers use, known when all is checked.
     """
 
     recipe: Recipe
@@ -54,6 +56,7 @@ class Checker:
     params: Mapping[str, Any]
     problems: list[Problem]
     names: Sequence[str]
+    observer_secrets: set[str] = field(init=False, default_factory=set)
     _numbers: dict[str, int] = field(init=False)
     _nearest: dict[str, str] = field(default_factory=dict)
     _named: list[Named] = field(default_factory=list)
@@ -65,7 +68,9 @@ class Checker:
         self, path: KeyPath, message: str, hint: str = "", *, key: bool = False, within: str = ""
     ) -> None:
         """Add a problem."""
-        self.problems.append(self.source.problem(path, message, hint, key=key, within=within))
+        of_channel = path_of_channel(path, self.recipe, self.plugins)
+        problem = self.source.problem(of_channel or path, message, hint, key=key, within=within)
+        self.problems.append(unquoted(problem) if of_channel else problem)
 
     def stages(self) -> dict[str, LoadedStage]:
         """Check all stages; give them in an order in which they can run."""
@@ -277,8 +282,10 @@ class Checker:
             schema = plugin.observer_config()
             if schema is None:
                 self.report(at, f'plugin "{name}" is no observer', key=True)
-            else:
-                self._validated(at, settings, schema)
+                continue
+            config = self._validated(at, settings, schema)
+            roles = config.roles() if config is not None else ()
+            self.observer_secrets |= {value for _, role, value in roles if role is Role.SECRET_NAME}
 
 
 def _split(reference: str) -> tuple[str, str]:

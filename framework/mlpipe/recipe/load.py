@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mlpipe.plugins.manager import PluginManager
+from mlpipe.recipe.channels import Channels, unquoted
 from mlpipe.recipe.checks import Checker
 from mlpipe.recipe.extends import read_extended
 from mlpipe.recipe.filling import Filling
@@ -152,11 +153,16 @@ def _loaded(
     filled = Filling(source, params, environ, problems).recipe(data)
     recipe = _validated(filled, source, problems)
     names = list(filled["stages"])
-    stages = Checker(recipe, source, root, plugins, params, problems, names).stages()
+    recipe = Channels(recipe, source, plugins, problems).given()
+    checker = Checker(recipe, source, root, plugins, params, problems, names)
+    stages = checker.stages()
     chosen = _target(recipe, source, problems, target)
     if problems:
         raise RecipeError(problems)
-    return LoadedRecipe(recipe, source, root, unescaped(params), chosen, stages)
+    secrets = frozenset(checker.observer_secrets)
+    return LoadedRecipe(
+        recipe, source, root, unescaped(params), chosen, stages, observer_secrets=secrets
+    )
 
 
 def _check_secrets(data: Mapping[str, Any], source: Source, problems: list[Problem]) -> None:
@@ -200,7 +206,7 @@ def _validated(data: dict[str, Any], source: Source, problems: list[Problem]) ->
     # A value that could not be filled in is a problem already.
     shown = [each for each in found if not each.pending or not problems]
     problems.extend(
-        source.problem(each.path, each.message, each.hint, key=each.key) for each in shown
+        unquoted(source.problem(each.path, each.message, each.hint, key=each.key)) for each in shown
     )
     try:
         return Recipe.model_validate(_without(data, [each.path for each in found]))

@@ -104,6 +104,7 @@ class LoadedRecipe:
         target: Where it runs.
         stages: By name, in an order in which they can run.
         starts: By stage, the file of the recipe that is run when its gate is missed.
+        observer_secrets: Names of the secrets that its observers use.
     """
 
     recipe: Recipe
@@ -113,6 +114,7 @@ class LoadedRecipe:
     target: Target
     stages: Mapping[str, LoadedStage]
     starts: Mapping[str, Path] = field(default_factory=dict)
+    observer_secrets: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:

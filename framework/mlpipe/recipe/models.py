@@ -192,7 +192,7 @@ class Recipe(_Model):
         params: Parameters, which ``${params.NAME}`` refers to and ``--set`` overrides.
         targets: Where it can run, by name. ``local`` is always there.
         observers: Plugins that are told what happens, with their settings.
-        notify: Channels of notification, by name.
+        notify: Channels of notification, by name, with the settings of the plugin that notifies.
         budget: What a run may cost at most.
         executor: Who runs stages; ``local`` when left out. A mapping of one name holds settings.
         preload: Python modules that every stage imports; imported once before the first.
