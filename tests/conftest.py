@@ -29,6 +29,7 @@ TOGETHER = (
     "tests/plugins/mlflow/test_mlflow_ui.py",
     "tests/recipes/test_diagnosis.py",
     "tests/recipes/test_diagnosis_aws.py",
+    "tests/recipes/test_service.py",
     "tests/recipes/test_wine.py",
 )
 

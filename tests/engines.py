@@ -39,6 +39,12 @@ http: {{addr: "127.0.0.1:{port}"}}
 log: {{level: error, accesslog: {{disabled: true}}}}
 """
 
+#: Libraries that packages with extensions find in any distribution.
+_RUNTIME = (
+    *("libgcc_s.so.1", "libstdc++.so.6", "librt.so.1", "libpthread.so.0", "libdl.so.2"),
+    *("libm.so.6", "libc.so.6", "libutil.so.1"),
+)
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -133,7 +139,13 @@ def _linked(programs: list[Path]) -> set[str]:
         ["ldd", *map(str, programs)], capture_output=True, text=True, check=False
     ).stdout
     words = (word for line in said.splitlines() for word in line.split())
-    return {word for word in words if word.startswith("/") and not word.endswith(":")}
+    found = {word for word in words if word.startswith("/") and not word.endswith(":")}
+    more = (path for name in _RUNTIME for path in _libraries(name))
+    return found | {str(path) for path in more}
+
+
+def _libraries(name: str) -> list[Path]:
+    return list(Path("/lib").glob(f"*-linux-gnu/{name}"))[:1]
 
 
 @contextmanager

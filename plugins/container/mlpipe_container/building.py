@@ -53,12 +53,17 @@ def run(config: BuildConfig, stage: Stage) -> StageResult:
     source = bases.source_of(config, stage)
     written = _dockerfile(config, stage, source)
     when = contexts.seconds(config.created) if config.created else None
-    context = contexts.copied(source, stage.scratch / "context", when)
+    context = contexts.copied(source, stage.scratch / "context", _more(stage), when)
     try:
         image = _built(builder, config, stage, context, written)
         return _result(builder.engine, stage, image, written)
     except EngineFailed as error:
         raise failures.of_build(error, config) from error
+
+
+def _more(stage: Stage) -> dict[str, Path]:
+    """Give the stage's other inputs, as a model, by their names."""
+    return {name: each.path() for name, each in stage.inputs.items() if name != "source"}
 
 
 def _builder(config: BuildConfig) -> Builder:

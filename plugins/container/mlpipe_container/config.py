@@ -87,7 +87,10 @@ class PythonProject(_Block):
 
 
 class BuildConfig(StageConfig):
-    """Build an image from sources, with Docker or Podman."""
+    """Build an image from sources, with Docker or Podman.
+
+    The input ``source`` is the context; other inputs, as a model, are files in it, by their names.
+    """
 
     context: InputFile | None = Field(
         default=None,

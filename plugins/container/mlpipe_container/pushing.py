@@ -1,7 +1,5 @@
 """Storing an image under a version, once."""
 
-import json
-
 from mlpipe import Action, Release, Stage, StageResult
 from mlpipe.errors import StageError
 from mlpipe_container import attaching, engines, pulling, registries, shelves
@@ -91,7 +89,7 @@ def _result(shelf: Shelf, config: PushConfig, found: Stored) -> StageResult:
         "digest": found.image.digest,
     }
     release = Release(KIND, shelf.repository, {**facts, "id": found.identifier}, config.version)
-    print(json.dumps(facts))
+    print(f"{found.reference} is {found.image.digest}")
     return StageResult(
         outputs={"image": found.image.artifact()},
         values=facts,
