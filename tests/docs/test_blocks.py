@@ -17,17 +17,26 @@ import pytest
 import yaml
 
 from tests.docs.blocks import Block, blocks_of, commands_of
+from tests.engines import Engine, shell
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = (REPOSITORY / "README.md", *sorted(REPOSITORY.glob("framework/docs/**/*.md")))
+#: Pages whose commands build and run containers.
+NEEDS_ENGINE = ("services.md",)
 LOOSELY = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 @dataclass
 class Session:
-    """A page's project: an empty folder, and where its commands have gone to from there."""
+    """A page's project: an empty folder, and where its commands have gone to from there.
+
+    Attributes:
+        root: The folder.
+        more: Variables of its commands' environment.
+    """
 
     root: Path
+    more: dict[str, str] = field(default_factory=dict)
     folder: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,10 +79,14 @@ class Session:
             "GIT_AUTHOR_EMAIL": "reader@example.com",
             "GIT_COMMITTER_NAME": "reader",
             "GIT_COMMITTER_EMAIL": "reader@example.com",
+            **self.more,
         }
 
     def close(self) -> None:
-        """Stop the endpoints that the page's commands left up."""
+        """Stop the endpoints and services that the page's commands left up."""
+        for state in self.root.rglob(".mlpipe/services/*/"):
+            self.folder = state.parents[2]
+            self.run(f"mlpipe container stop {state.name}")
         for state in self.root.rglob(".mlpipe/endpoints/*/"):
             self.folder = state.parents[2]
             self.run(f"mlpipe endpoint stop {state.name}")
@@ -166,9 +179,15 @@ def check_text(block: Block, session: Session) -> None:
     )
 
 
+def check_dockerfile(block: Block, session: Session) -> None:
+    assert block.title, f"{block.where}: which file is it?"
+    session.write(block)
+
+
 CHECKS: Mapping[str, Callable[[Block, Session], None]] = MappingProxyType(
     {
         "console": check_console,
+        "dockerfile": check_dockerfile,
         "json": check_json,
         "python": check_python,
         "text": check_text,
@@ -179,7 +198,11 @@ CHECKS: Mapping[str, Callable[[Block, Session], None]] = MappingProxyType(
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
-def test_blocks(page: Path, session: Session) -> None:
+def test_blocks(page: Path, session: Session, request: pytest.FixtureRequest) -> None:
+    if page.name in NEEDS_ENGINE:
+        engine: Engine = request.getfixturevalue("podman_engine")
+        engine.load("docker.io/library/busybox:1.36", shell())  # nothing is downloaded
+        session.more.update(engine.variables)
     for block in blocks_of(page):
         if block.reason:
             continue
@@ -204,6 +227,7 @@ def test_blocks(page: Path, session: Session) -> None:
         '```python title="a.py"\n1 +\n```',
         "```toml\n[\n```",
         "```json\n{\n```",
+        "```dockerfile\nFROM scratch\n```",
         "```yaml\nwhat: ever\n```",
         "<!-- fragment -->\n```yaml\nwhat: ever\n```",
         "```yaml\nstages: {a: {uses: shell.nothing}}\n```",
@@ -214,14 +238,18 @@ def test_blocks(page: Path, session: Session) -> None:
         "!!! note\n    ```console\n    $ false\n    ```",
     ],
 )
-def test_a_wrong_block_is_found(text: str, tmp_path: Path, session: Session) -> None:
+def test_a_wrong_block_is_found(
+    text: str, tmp_path: Path, session: Session, request: pytest.FixtureRequest
+) -> None:
     page = tmp_path / "page.md"
     page.write_text(text)
     with pytest.raises((AssertionError, ValueError, SyntaxError)):
-        test_blocks(page, session)
+        test_blocks(page, session, request)
 
 
-def test_a_right_page_passes(tmp_path: Path, session: Session) -> None:
+def test_a_right_page_passes(
+    tmp_path: Path, session: Session, request: pytest.FixtureRequest
+) -> None:
     page = tmp_path / "page.md"
     page.write_text(
         '```python title="code/one.py"\nprint("one")\n```\n'
@@ -229,5 +257,5 @@ def test_a_right_page_passes(tmp_path: Path, session: Session) -> None:
         "<!-- exit: 3 -->\n```console\n$ exit 3\n```\n"
         "<!-- not run: it would take all day -->\n```bash\nsleep 86400\n```\n"
     )
-    test_blocks(page, session)
+    test_blocks(page, session, request)
     assert [block.line for block in blocks_of(page)] == [1, 4, 13, 17]
