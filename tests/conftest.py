@@ -15,6 +15,7 @@ ALLOWED_SKIPS = (
     "PyTorch is not here",
     "MPI is not here",
     "no containers here",
+    "no SSH server here",
     "this system has no setpriv",
     "wrk is not here",
     "PostgreSQL is not installed",

@@ -21,9 +21,11 @@ class WorkerOutside:
         self._executor = executor
         self._requests = requests
 
-    def resolve(self, stage: LoadedStage, settings: Mapping[str, Any]) -> Mapping[str, str]:
+    def resolve(
+        self, stage: LoadedStage, settings: Mapping[str, Any], inputs: Mapping[str, Artifact]
+    ) -> Mapping[str, str]:
         """Call the plugin's hook ``resolve``."""
-        given, _ = once(self._executor, self._requests.make("resolve", stage, settings, {}))
+        given, _ = once(self._executor, self._requests.make("resolve", stage, settings, inputs))
         return {str(key): str(value) for key, value in given.items()}
 
     def preview(

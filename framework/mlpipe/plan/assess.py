@@ -92,7 +92,8 @@ class Assessor:
             if not unknown:
                 raise
             return PlannedStage(stage, Verdict.RUN, _waits(stage, unknown[0]))
-        identities, trouble = self._resolve(stage, settings)
+        inputs = {} if unknown else _artifacts(stage, known)
+        identities, trouble = self._resolve(stage, settings, inputs)
         if unknown:
             return PlannedStage(
                 stage, Verdict.RUN, _waits(stage, unknown[0]), identities=identities
@@ -211,14 +212,16 @@ class Assessor:
         return replace(base, verdict=Verdict.IN_PLACE, reason="nothing to do", record=record)
 
     def _resolve(
-        self, stage: LoadedStage, settings: Mapping[str, Any]
+        self, stage: LoadedStage, settings: Mapping[str, Any], inputs: Mapping[str, Artifact]
     ) -> tuple[Mapping[str, str], str]:
-        if stage.name not in self._resolved:
-            self._resolved[stage.name] = self._ask(stage, settings)
+        """Ask once, so that a run does what its plan says; again where inputs were needed."""
+        _, trouble = self._resolved.get(stage.name, ({}, ""))
+        if stage.name not in self._resolved or (trouble and inputs):
+            self._resolved[stage.name] = self._ask(stage, settings, inputs)
         return self._resolved[stage.name]
 
     def _ask(
-        self, stage: LoadedStage, settings: Mapping[str, Any]
+        self, stage: LoadedStage, settings: Mapping[str, Any], inputs: Mapping[str, Artifact]
     ) -> tuple[Mapping[str, str], str]:
         if not self._plugins.get(stage.plugin).implements("resolve"):
             return {}, ""
@@ -227,7 +230,7 @@ class Assessor:
         if self._outside is None:
             return {}, "its source was not looked at (offline)"
         try:
-            return self._outside.resolve(stage, settings), ""
+            return self._outside.resolve(stage, settings, inputs), ""
         except MlpipeError as error:
             return {}, f"its source cannot be resolved: {str(error).splitlines()[0]}"
 

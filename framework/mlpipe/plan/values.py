@@ -103,8 +103,10 @@ class Plan:
 class Outside(Protocol):
     """Looks at the world outside, read-only, in a process that may import an SDK."""
 
-    def resolve(self, stage: LoadedStage, settings: Mapping[str, Any]) -> Mapping[str, str]:
-        """Call the plugin's hook ``resolve``.
+    def resolve(
+        self, stage: LoadedStage, settings: Mapping[str, Any], inputs: Mapping[str, Artifact]
+    ) -> Mapping[str, str]:
+        """Call the plugin's hook ``resolve``; without inputs where they are not all known.
 
         Raises:
             MlpipeError: The source cannot be resolved.

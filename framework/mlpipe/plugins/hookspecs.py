@@ -86,7 +86,8 @@ def resolve(verb: str, config: object, stage: Stage) -> Mapping[str, str]:  # ty
     Called in a worker while planning, where the configuration's ``outside()`` says that there is
     such an input. Returns an identity by name: a branch's commit, an
     object's ETag, a table's digest. A source that cannot be resolved raises; the stage then
-    runs.
+    runs. ``stage.inputs`` is empty while they are not all known: a hook that needs one raises, and
+    is called again once they are.
     """
 
 

@@ -60,6 +60,14 @@ def rollback(release: Release, context: RollbackContext) -> StageResult:
 
 
 @hookimpl
+def explain_error(error: BaseException) -> str | None:
+    """Say what to do about an error of AWS's."""
+    import mlpipe_aws
+
+    return mlpipe_aws.explain(error)
+
+
+@hookimpl
 def doctor() -> Sequence[Check]:
     """Look for an engine."""
     from mlpipe_container.engines import checks

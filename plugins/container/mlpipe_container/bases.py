@@ -32,9 +32,11 @@ def source_of(config: BuildConfig, stage: Stage) -> Path:
     Raises:
         StageError: It is not there.
     """
-    if config.context is None:
-        return folder_of(stage.inputs["source"].path(), config.folder)
-    return folder_of(stage.root / config.context, config.folder)
+    if config.context is not None:
+        return folder_of(stage.root / config.context, config.folder)
+    if "source" not in stage.inputs:
+        raise StageError("the sources are not known yet", where="inputs.source")
+    return folder_of(stage.inputs["source"].path(), config.folder)
 
 
 def parents(dockerfile: str, build_args: Mapping[str, object]) -> list[str]:

@@ -76,12 +76,14 @@ def document(name: str, digest: str, found: list[Package], system: str) -> bytes
     from cyclonedx.model.component import Component, ComponentType
     from cyclonedx.output.json import JsonV1Dot6
 
-    subject = Component(name=name, version=digest, type=ComponentType.CONTAINER)
+    subject = Component(name=name, version=digest, type=ComponentType.CONTAINER, bom_ref=digest)
+    components = [_component(each, system) for each in found]
     bom = Bom(
-        components=[_component(each, system) for each in found],
+        components=components,
         metadata=BomMetaData(component=subject),
         serial_number=uuid5(NAMESPACE_URL, f"{name}@{digest}"),
     )
+    bom.register_dependency(subject, components)
     facts = json.loads(JsonV1Dot6(bom).output_as_string())
     facts["metadata"].pop("timestamp", None)
     return (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode()

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from mlpipe import (
     Action, Artifact, Check, GateMissed, InputFile, ObserverConfig, Release, StageConfig,
-    StageResult, Verb, hookimpl,
+    StageError, StageResult, Verb, hookimpl,
 )
 from mlpipe.types import CheckState
 
@@ -103,6 +103,10 @@ def rollback(release, context):
 @hookimpl
 def resolve(verb, config: AnyConfig, stage):
     note("resolve", verb=verb)
+    if config.text == "of its input":
+        if not stage.inputs:
+            raise StageError("its input is not known yet")
+        return {"input": stage.inputs["data"].path().read_text()}
     source = Path("outside.txt")
     return {"source": source.read_text()} if source.exists() else {}
 
@@ -344,6 +348,23 @@ def test_what_a_source_is_right_now_enters_the_fingerprint(acme: Any) -> None:
     assert acme.reasons() == {"get": "outside source commit-1 → commit-2"}
     assert acme.reasons("--offline") == {"get": "its source was not looked at (offline)"}
     assert acme.run() == {"get": "done"}
+
+
+def test_a_source_that_depends_on_an_input_is_asked_for_once_that_is_known(acme: Any) -> None:
+    acme.write(
+        "p.yaml",
+        "name: p\nstages:\n"
+        "  data: {uses: shell.prepare, with: {command: 'cp in.txt {outputs.out}',"
+        " outputs: {out: out.txt}}}\n"
+        "  image: {uses: acme.build, inputs: {data: data.out}, with: {text: of its input}}\n",
+    )
+    acme.write("in.txt", "one")
+    assert acme.run() == {"data": "done", "image": "done"}
+    assert acme.run() == {"data": "cached", "image": "cached"}
+    assert len(notes(acme, "resolve")) == 3  # without it, with it, and in the second plan
+    acme.write("in.txt", "two")
+    assert acme.run() == {"data": "done", "image": "done"}
+    assert acme.run() == {"data": "cached", "image": "cached"}
 
 
 def test_deploys_are_planned_in_place_and_rolled_back(acme: Any) -> None:
