@@ -105,7 +105,16 @@ def _fetched(package: Input, stage: Stage) -> Path:
 
 def _image(config: TrainConfig, stage: Stage) -> str:
     given = stage.inputs.get(IMAGE)
-    return given.artifact.location if given is not None else config.image or ""
+    if given is None:
+        return config.image or ""
+    place, slashes, reference = given.artifact.location.partition("://")
+    if stage.target.type == "aws" and slashes and place != "docker":
+        raise StageError(
+            "the image is in an engine of this machine, where SageMaker does not find it",
+            where="inputs.image",
+            fix="Push it, and train in what is there: inputs: {image: <push>.image}",
+        )
+    return reference if slashes else given.artifact.location
 
 
 def outputs_of(job: TrainingJob, finished: FinishedJob, stage: Stage) -> dict[str, Path]:
