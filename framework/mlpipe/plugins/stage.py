@@ -105,6 +105,23 @@ class Stage:
         default=lambda kind, payload: None, repr=False
     )
 
+    def secret(self, name: str) -> str:
+        """Give the value of a secret that the stage's settings name.
+
+        Args:
+            name: Its name.
+
+        Raises:
+            StageError: The stage's ``secrets:`` does not list it.
+        """
+        if name not in self.secrets:
+            raise StageError(
+                f"the secret {name} is not given to the stage",
+                where=f"stages.{self.name}",
+                fix=f"List it: secrets: [{name}]",
+            )
+        return self.secrets[name]
+
     def output(self, name: str, place: str | None = None, *, file: str | None = None) -> Path:
         """Give a path to write an output to: new, empty, its parents made.
 

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mlpipe import Stage, StageResult
-from mlpipe.errors import StageError
 from mlpipe_checks import (
     baselines,
     judging,
@@ -74,15 +73,7 @@ def _bench(runner: Runner, config: CheckConfig, stage: Stage, source: Path) -> B
 
 def _secrets(config: CheckConfig, stage: Stage) -> Mapping[str, str]:
     names = config.unit.secrets if config.unit else []
-    try:
-        return {name: stage.secrets[name] for name in names}
-    except KeyError as error:
-        name = error.args[0]
-        raise StageError(
-            f"the secret {name} is not given to the stage",
-            where=f"stages.{stage.name}",
-            fix=f"List it: secrets: [{name}]",
-        ) from None
+    return {name: stage.secret(name) for name in names}
 
 
 def _run_one(runner: Runner, config: CheckConfig, bench: Bench, secrets: Collection[str]) -> Report:

@@ -168,7 +168,7 @@ def _secrets(config: BuildConfig, stage: Stage) -> list[str]:
         path = folder / name
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            file.write(names.secret(stage, secret))
+            file.write(stage.secret(secret))
         options.append(f"--secret=id={name},src={path}")
     return options
 

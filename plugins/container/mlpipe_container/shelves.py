@@ -6,7 +6,7 @@ from typing import Protocol
 
 from mlpipe import Action, Stage
 from mlpipe.errors import StageError
-from mlpipe_container import engines, failures, names, pulling, reaching, registries
+from mlpipe_container import engines, failures, pulling, reaching, registries
 from mlpipe_container.config import PushConfig, has_host
 from mlpipe_container.credentials import Login
 from mlpipe_container.engines import Engine, EngineFailed
@@ -147,7 +147,7 @@ def shelf_of(config: PushConfig, stage: Stage) -> Shelf:
 
 def _registry(config: PushConfig, stage: Stage, repository: Repository) -> RegistryShelf:
     if config.password is not None:
-        login = Login(config.username, names.secret(stage, config.password))
+        login = Login(config.username, stage.secret(config.password))
         return RegistryShelf(Registry(repository, login), stage.scratch)
     engine = Engine(_engine_of(stage) or "docker")
     return RegistryShelf(registries.client(engine, repository), stage.scratch)

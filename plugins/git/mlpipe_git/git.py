@@ -96,7 +96,7 @@ def git_of(config: CheckoutConfig, stage: Stage) -> Git:
         script.chmod(0o700)
         variables["GIT_ASKPASS"] = str(script)
         variables["MLPIPE_GIT_USERNAME"] = config.username
-        variables["MLPIPE_GIT_TOKEN"] = _secret(stage, config.token)
+        variables["MLPIPE_GIT_TOKEN"] = stage.secret(config.token)
     if config.is_ssh:
         variables["GIT_SSH_COMMAND"] = _ssh(config, stage)
     return Git(variables)
@@ -107,22 +107,11 @@ def _ssh(config: CheckoutConfig, stage: Stage) -> str:
     if config.ssh_key is not None:
         key = stage.scratch / "ssh_key"
         key.touch(0o600)
-        key.write_text(_secret(stage, config.ssh_key).rstrip("\n") + "\n")
+        key.write_text(stage.secret(config.ssh_key).rstrip("\n") + "\n")
         options += ["-o", "IdentitiesOnly=yes", "-i", f"'{key}'"]
     if config.known_hosts is not None:
         options += ["-o", f"UserKnownHostsFile='{stage.root / config.known_hosts}'"]
     return " ".join(options)
-
-
-def _secret(stage: Stage, name: str) -> str:
-    try:
-        return stage.secrets[name]
-    except KeyError:
-        raise StageError(
-            f"the secret {name} is not given to the stage",
-            where=f"stages.{stage.name}",
-            fix=f"List it: secrets: [{name}]",
-        ) from None
 
 
 def _environment() -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlpipe import Action, Release, RollbackContext, Stage, StageResult
 from mlpipe.errors import StageError
-from mlpipe_container import engines, names, pulling, services
+from mlpipe_container import engines, pulling, services
 from mlpipe_container.config import DeployConfig
 from mlpipe_container.engines import Engine, EngineFailed
 from mlpipe_container.images import parsed
@@ -49,7 +49,7 @@ def rollback(release: Release, context: RollbackContext) -> StageResult:
 
 def _meant(config: DeployConfig, stage: Stage) -> tuple[Service, LocalService]:
     for name in config.secrets:
-        names.secret(stage, name)
+        stage.secret(name)
     wanted = services.wanted(config, stage)
     local = LocalService(wanted.name, stage.state_dir, _engine_of(wanted), stage.secrets)
     return replace(wanted, version=wanted.version or _version(local.engine, wanted)), local
