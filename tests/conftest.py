@@ -8,8 +8,6 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-pytest_plugins = ["tests.engines"]
-
 #: Reasons for which a test may be skipped where continuous integration runs.
 ALLOWED_SKIPS = (
     "PyTorch is not here",

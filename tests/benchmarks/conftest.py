@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.engines import podman_engine, registry, short_folder
+
+__all__ = ["podman_engine", "registry", "short_folder"]
+
 _MUCH = ("test_other_servers.py", "test_other_tools.py")
 
 

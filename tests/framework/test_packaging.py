@@ -129,7 +129,8 @@ def test_the_tools_know_each_plugin(
         "mlpipe-framework",
         *(f"mlpipe-framework-{name}" for name in members),
     }
-    assert set(tool["mypy"]["mypy_path"]) == {"framework", *(f"plugins/{name}" for name in members)}
+    sources = {"framework", *(f"plugins/{name}" for name in members)}
+    assert set(tool["mypy"]["mypy_path"]) == {*sources, "recipes/service"}  # users' sources
     assert set(tool["importlinter"]["root_packages"]) == {"mlpipe", *packages}
     assert set(contracts["core"]["forbidden_modules"]) == packages
     assert set(contracts["plugins"]["modules"]) == plugins

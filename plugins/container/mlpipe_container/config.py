@@ -259,7 +259,7 @@ class DeployConfig(StageConfig):
     secrets: tuple[SecretName, ...] = Field(
         default=(), description="Secrets that are variables of the containers."
     )
-    resources: Resources = Resources()
+    resources: Resources = Field(default=Resources(), description="What each container may use.")
     probe: Probe = Field(default=Probe(), description="Asked before a container gets requests.")
     grace: Duration = Field(
         default=30.0, description="How long requests may take that the old containers still have."

@@ -96,7 +96,7 @@ class Email(_Model):
     """E-mail, by an SMTP server."""
 
     host: str = Field(description="The SMTP server.")
-    port: int = Field(587, ge=1, le=65535)
+    port: int = Field(587, ge=1, le=65535, description="Its port.")
     to: tuple[str, ...] = Field(min_length=1, description="Who gets it.")
     sender: str = Field("mlpipe@localhost", alias="from", description="Who it is from.")
     user: str | None = Field(None, description="Whom to log in as.")
@@ -117,7 +117,9 @@ class Email(_Model):
 class Sns(_Model):
     """A topic of Amazon SNS, with the credentials that boto3 finds."""
 
-    topic: str = Field(pattern=r"^arn:aws[\w-]*:sns:[a-z0-9-]+:\d{12}:[\w.-]+$")
+    topic: str = Field(
+        pattern=r"^arn:aws[\w-]*:sns:[a-z0-9-]+:\d{12}:[\w.-]+$", description="The topic's ARN."
+    )
 
 
 class Apprise(_Model):
@@ -142,12 +144,20 @@ KINDS = ("slack", "teams", "webhook", "email", "sns", "apprise")
 class Channel(_Model):
     """Where to tell, of what, and in which words."""
 
-    slack: Annotated[Slack, _short("webhook")] | None = None
-    teams: Annotated[Webhook, _short("url")] | None = None
-    webhook: Annotated[Webhook, _short("url")] | None = None
-    email: Email | None = None
-    sns: Annotated[Sns, _short("topic")] | None = None
-    apprise: Annotated[Apprise, _short("url")] | None = None
+    slack: Annotated[Slack, _short("webhook")] | None = Field(
+        None, description="A webhook of Slack's, or a bot."
+    )
+    teams: Annotated[Webhook, _short("url")] | None = Field(
+        None, description="A webhook of Microsoft Teams'."
+    )
+    webhook: Annotated[Webhook, _short("url")] | None = Field(
+        None, description="Any server that takes JSON."
+    )
+    email: Email | None = Field(None, description="People, by mail.")
+    sns: Annotated[Sns, _short("topic")] | None = Field(None, description="A topic of Amazon SNS.")
+    apprise: Annotated[Apprise, _short("url")] | None = Field(
+        None, description="Any other service that Apprise knows."
+    )
     on: tuple[Occasion, ...] = Field(
         ("failure", "gate", "release", "rollback"),
         description="Of what to tell. Gates that name the channel are always told.",
@@ -191,7 +201,9 @@ class NotifyConfig(ObserverConfig):
 
     notifies: ClassVar[bool] = True
 
-    channels: dict[str, Channel] = Field(default_factory=dict)
+    channels: dict[str, Channel] = Field(
+        default_factory=dict, description="Who is told, by name: the recipe's notify:."
+    )
     link: str | None = Field(
         None, description="A page of the run, as https://ci.example.com/{run}, for messages."
     )

@@ -50,7 +50,8 @@ def group_of(process: int) -> set[int]:
         ["ps", "-eo", "pid,ppid,pgid"], capture_output=True, text=True, check=True
     ).stdout
     rows = [tuple(map(int, line.split())) for line in listed.splitlines()[1:]]
-    groups = {group for _, parent, group in rows if parent == process}
+    # Until it has a group of its own, it is in that of the tests.
+    groups = {group for _, parent, group in rows if parent == process} - {os.getpgid(0)}
     return {pid for pid, _, group in rows if group in groups}
 
 
