@@ -66,6 +66,9 @@ def test_from_a_commit_to_a_service_and_back(service: Shipped, port: int) -> Non
     status = service.mlpipe("container", "status")
     assert status.splitlines()[0] == f"diagnosis  0.1.0  http://127.0.0.1:{port}"
     assert status.count("gets requests") == 2
+    assert "POST /score HTTP/1.1" in service.mlpipe("container", "logs", "diagnosis")
+    done = service.command("mlpipe", "container", "logs", "diagnos")
+    assert (done.returncode, "Services: diagnosis." in done.stderr) == (2, True)
 
     again = service.run("service")
     assert set(again.values()) == {"cached", "in place"}

@@ -8,7 +8,7 @@ import typer
 
 from mlpipe import UserError, project_root
 from mlpipe_container import engines
-from mlpipe_container.local.backend import LocalService
+from mlpipe_container.local.backend import LocalService, kept
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
@@ -72,4 +72,5 @@ def _service(name: str) -> LocalService:
             fix=f"Services: {', '.join(names) or 'none'}. A run of a recipe with container.deploy "
             "makes one.",
         )
-    return LocalService(name, _root() / ".mlpipe", engines.find())
+    state = _root() / ".mlpipe"
+    return LocalService(name, state, engines.find(kept(state, name).get("engine")))

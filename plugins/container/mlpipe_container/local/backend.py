@@ -2,10 +2,8 @@
 
 import fcntl
 import hashlib
-import http.client
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,10 +16,10 @@ from mlpipe_container.engines import Engine
 from mlpipe_container.images import parsed
 from mlpipe_container.local.balancing import Balancing, wait_until
 from mlpipe_container.local.containers import Container, Containers, free_port
+from mlpipe_container.local.probing import asked, listening
 from mlpipe_container.services import Service
 
 _LOG_LINES = 20
-_PROBE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,13 +239,11 @@ class LocalService:
         return {name: self.secrets[name] for name in service.secrets}
 
     def _kept(self) -> dict[str, Any]:
-        with suppress(OSError, ValueError):
-            return dict(json.loads((self.folder / "service.json").read_bytes()))
-        return {}
+        return kept(self.state_dir, self.name)
 
     def _keep(self, **facts: object) -> None:
         writing = self.folder / ".service"
-        writing.write_text(json.dumps({**self._kept(), **facts}))
+        writing.write_text(json.dumps({"engine": self.engine.name, **facts}))
         writing.replace(self.folder / "service.json")
 
     def _key(self) -> bytes:
@@ -264,39 +260,11 @@ class LocalService:
                 file.write(os.urandom(32))
 
 
-def asked(port: int, path: str) -> str:
-    """Ask a path; say why it is not well, or ``""``."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PROBE_SECONDS)
-    try:
-        connection.request("GET", path)
-        status = connection.getresponse().status
-    except (OSError, http.client.HTTPException) as error:
-        return f"{path} does not answer: {str(error) or type(error).__name__}"
-    finally:
-        connection.close()
-    return "" if 200 <= status < 400 else f"{path} answers {status}"
-
-
-def listening(port: int) -> str:
-    """Say that nobody listens on a port, or ``""``.
-
-    A published port is the engine's, which takes connections before the program does; it closes
-    them at once then.
-    """
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PROBE_SECONDS)
-    try:
-        connection.connect()
-        time.sleep(0.05)
-        assert connection.sock is not None
-        connection.sock.setblocking(False)
-        with suppress(BlockingIOError):
-            if connection.sock.recv(1) == b"":
-                return "nobody listens on its port"
-    except OSError as error:
-        return f"nobody listens on its port: {error}"
-    finally:
-        connection.close()
-    return ""
+def kept(state_dir: Path, name: str) -> dict[str, Any]:
+    """Give what is kept of a service, as ``engine`` and ``port``; nothing where there is none."""
+    with suppress(OSError, ValueError):
+        return dict(json.loads((state_dir / "services" / name / "service.json").read_bytes()))
+    return {}
 
 
 def _counted(number: int) -> str:

@@ -12,7 +12,7 @@ from mlpipe_container import engines, pulling, services
 from mlpipe_container.config import DeployConfig
 from mlpipe_container.engines import Engine, EngineFailed
 from mlpipe_container.images import parsed
-from mlpipe_container.local.backend import LocalService
+from mlpipe_container.local.backend import LocalService, kept
 from mlpipe_container.services import KIND, Service
 
 
@@ -39,7 +39,7 @@ def rollback(release: Release, context: RollbackContext) -> StageResult:
         StageError: It cannot be served; what was serving still is.
     """
     wanted = _released(release)
-    engine = _engine_of(wanted)
+    engine = _engine_of(wanted, context.state_dir)
     for name in wanted.secrets:
         _check_secret(name, context.secrets)
     local = LocalService(wanted.name, context.state_dir, engine, context.secrets)
@@ -51,12 +51,18 @@ def _meant(config: DeployConfig, stage: Stage) -> tuple[Service, LocalService]:
     for name in config.secrets:
         stage.secret(name)
     wanted = services.wanted(config, stage)
-    local = LocalService(wanted.name, stage.state_dir, _engine_of(wanted), stage.secrets)
-    return replace(wanted, version=wanted.version or _version(local.engine, wanted)), local
+    engine = _engine_of(wanted, stage.state_dir)
+    local = LocalService(wanted.name, stage.state_dir, engine, stage.secrets)
+    return replace(wanted, version=wanted.version or _version(engine, wanted)), local
 
 
-def _engine_of(wanted: Service) -> Engine:
-    return engines.find(wanted.engine or parsed(wanted.image).engine or None)
+def _engine_of(wanted: Service, state_dir: Path) -> Engine:
+    """Give the engine that is meant: as the recipe says, or the one that has the image.
+
+    Else the one that runs the service already, for its containers are there.
+    """
+    named = wanted.engine or parsed(wanted.image).engine
+    return engines.find(named or kept(state_dir, wanted.name).get("engine"))
 
 
 def _put_in_service(wanted: Service, local: LocalService, scratch: Path) -> StageResult:
