@@ -283,9 +283,9 @@ class Checker:
             if schema is None:
                 self.report(at, f'plugin "{name}" is no observer', key=True)
                 continue
-            config = self._validated(at, settings, schema)
-            roles = config.roles() if config is not None else ()
-            self.observer_secrets |= {value for _, role, value in roles if role is Role.SECRET_NAME}
+            if (config := self._validated(at, settings, schema)) is not None:
+                found = config.roles()
+                self.observer_secrets |= {v for _, role, v in found if role is Role.SECRET_NAME}
 
 
 def _split(reference: str) -> tuple[str, str]:

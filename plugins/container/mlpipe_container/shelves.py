@@ -10,7 +10,7 @@ from mlpipe_container import engines, failures, pulling, reaching, registries
 from mlpipe_container.config import PushConfig, has_host
 from mlpipe_container.credentials import Login
 from mlpipe_container.engines import Engine, EngineFailed
-from mlpipe_container.images import Image
+from mlpipe_container.images import Image, parsed
 from mlpipe_container.registries import Registry, Repository
 
 
@@ -154,8 +154,6 @@ def _registry(config: PushConfig, stage: Stage, repository: Repository) -> Regis
 
 
 def _engine_of(stage: Stage) -> str | None:
-    from mlpipe_container.images import parsed
-
     return parsed(stage.inputs["image"].uri()).engine or None
 
 

@@ -289,6 +289,23 @@ def test_a_deploy_that_is_killed_is_completed(one: Project, where: str) -> None:
     assert one.deploy_plan(image, replicas=2) == []
 
 
+def test_what_a_killed_deploy_started_must_be_well(one: Project) -> None:
+    first = one.deploy(version(one, "1.0.0"))
+    one.write({"service/Dockerfile": 'FROM localhost/shell:1\nCMD ["sleep", "600"]\n'})
+    image = version(one, "1.1.0")
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(one.root), image.digest, image.location, "started"],
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -9, killed.stderr.decode()
+    assert len(one.engine.containers()) == 2
+    with pytest.raises(StageError, match="not well after 1 s: nobody listens"):
+        one.deploy(image, probe={"timeout": "1s"})
+    assert get(first) == "1.0.0"
+    assert len(one.engine.containers()) == 1
+
+
 def test_bad_input(one: Project) -> None:
     image = version(one, "1.0.0")
     with pytest.raises(StageError, match="the secret API_KEY is not given to the stage"):

@@ -84,13 +84,13 @@ class LocalService:
     def describe(self) -> Found:
         """Look at what there is. Read-only."""
         serving = self.balancing.serving()
-        kept = self._kept()
+        before = kept(self.state_dir, self.name)
         return Found(
             containers=tuple(self.containers.all()),
             ports=tuple(serving["ports"]) if serving else None,
-            port=int(kept.get("port", 0)),
-            version=str(kept.get("version", "")),
-            verified=bool(kept.get("verified")),
+            port=int(before.get("port", 0)),
+            version=str(before.get("version", "")),
+            verified=bool(before.get("verified")),
         )
 
     def mark(self, service: Service) -> str:
@@ -132,16 +132,18 @@ class LocalService:
         self._make_key()
         found = self.describe()
         good = self._good(service, found)
-        mark, begun = self.mark(service), list[Container]()
+        serving = [each for each in good if each.port in (found.ports or ())]
+        # What a deploy that was killed had started need not be well yet.
+        mark, begun = self.mark(service), [each for each in good if each not in serving]
         try:
-            while len(good) + len(begun) < service.replicas:
+            while len(serving) + len(begun) < service.replicas:
                 begun.append(self.containers.start(service, image, mark, self._values(service)))
             for each in begun:
                 self._await(each, service)
         except StageError:
             self._remove(begun)
             raise
-        return self._switch(service, found, [*good, *begun], begun)
+        return self._switch(service, found, [*serving, *begun], begun)
 
     def stop(self) -> int:
         """End the service: its port, then its containers. Give how many there were."""
@@ -237,9 +239,6 @@ class LocalService:
 
     def _values(self, service: Service) -> dict[str, str]:
         return {name: self.secrets[name] for name in service.secrets}
-
-    def _kept(self) -> dict[str, Any]:
-        return kept(self.state_dir, self.name)
 
     def _keep(self, **facts: object) -> None:
         writing = self.folder / ".service"
